@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * check.c - walk everything and verify every invariant; reads all, changes nothing
+ */
+#include "internal.h"
+
+struct census {
+	uint64_t *used;    /* [nr_ids] pages that entries, records and objects hold */
+	uint64_t *mapped;  /* [nr_chunks * REC_CHUNK] entries that name each record */
+};
+
+#define BROKEN(m, ...) fail(m, NUMAB_EINVAL, "broken invariant: " __VA_ARGS__)
+
+static int check_entry(struct numab_machine *m, const struct mm *mm, const struct span *s,
+		       uint64_t vpn, uint64_t pte, struct census *n, uint64_t *excl, uint64_t *shared)
+{
+	const struct slot *slot = slot_of(s, vpn);
+	uint64_t index;
+
+	if ((pte & PTE_NUMA) && (pte & PTE_PRESENT))
+		return BROKEN(m, "NUMA and PRESENT both set at vpn %llu", (ull)vpn);
+	if (pte_present(pte) && !vma_find(mm, vpn))
+		return BROKEN(m, "vpn %llu is mapped outside any VMA", (ull)vpn);
+	if ((pte & PTE_PRESENT) && !(pte & PTE_SLOT) != !(slot->flags & SLOT_PMD_NUMA))
+		return BROKEN(m, "vpn %llu and its pmd disagree on the mark", (ull)vpn);
+	if (!(pte & PTE_PRESENT) && (pte & PTE_SLOT))
+		return BROKEN(m, "vpn %llu has a pmd mark but is not present", (ull)vpn);
+	if (!pte_present(pte))
+		return (pte & ~(PTE_WISH | PG_NID_MASK)) ?
+		       BROKEN(m, "vpn %llu is absent with bits 0x%llx", (ull)vpn, (ull)pte) : 0;
+	if (pte & PTE_SPECIAL)
+		return 0;
+	if (pte & PTE_EXCL) {
+		n->used[pg_nid(pte)]++;
+		excl[pg_nid(pte)]++;
+		return 0;
+	}
+	if (slot->flags & SLOT_HUGE)
+		return BROKEN(m, "shared entry in the huge page at vpn %llu", (ull)vpn);
+	index = rec_index(pte);
+	if (index >= m->nr_chunks * REC_CHUNK || !m->rec_chunks[index / REC_CHUNK] ||
+	    !(*rec_at(m, index) & REC_USED))
+		return BROKEN(m, "vpn %llu names record %llu, which is free", (ull)vpn, (ull)index);
+	n->mapped[index]++;
+	(*shared)++;
+	return 0;
+}
+
+static int check_mm(struct numab_machine *m, const struct mm *mm, struct census *n, uint64_t *excl)
+{
+	uint64_t shared = 0, pages = 0, k;
+	uint32_t i;
+	int nid, err;
+
+	memset(excl, 0, sizeof(uint64_t) * m->nr_ids);
+	for (i = 1; i < mm->nr_vmas; i++)
+		if (mm->vmas[i].start < mm->vmas[i - 1].end)
+			return BROKEN(m, "VMAs of process %d overlap or are unordered", mm->pid);
+	for (i = 0; i < mm->nr_spans; i++) {
+		const struct span *s = &mm->spans[i];
+		uint64_t used = 0;
+
+		if (i && s->base < mm->spans[i - 1].base + mm->spans[i - 1].nr)
+			return BROKEN(m, "spans of process %d overlap", mm->pid);
+		for (k = 0; k < s->nr; k++) {
+			if (s->pte[k]) {
+				used++;
+				err = check_entry(m, mm, s, s->base + k, s->pte[k], n, excl, &shared);
+				if (err)
+					return err;
+			}
+			if (k % SLOT_PAGES == SLOT_PAGES - 1) {
+				if (used != s->slots[k / SLOT_PAGES].nr_used)
+					return BROKEN(m, "slot of vpn %llu counts %u of %llu entries",
+						      (ull)(s->base + k),
+						      s->slots[k / SLOT_PAGES].nr_used, (ull)used);
+				used = 0;
+			}
+		}
+	}
+	for (nid = 0; nid < m->nr_ids; nid++) {
+		pages += excl[nid];
+		if (excl[nid] != mm->node_pages[nid])
+			return BROKEN(m, "process %d counts %llu of %llu pages on node %d", mm->pid,
+				      (ull)mm->node_pages[nid], (ull)excl[nid], nid);
+	}
+	if (shared != mm->nr_shared || pages + shared != mm->nr_pages)
+		return BROKEN(m, "process %d counts %llu pages, %llu shared; has %llu, %llu",
+			      mm->pid, (ull)mm->nr_pages, (ull)mm->nr_shared, (ull)(pages + shared),
+			      (ull)shared);
+	return 0;
+}
+
+static int check_task(struct numab_machine *m, const struct task *t)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < m->nr_ids; i++)
+		sum += t->faults[i];
+	/* Halving a sum and its terms loses at most one a term. */
+	if (sum > t->fault_tot || t->fault_tot - sum > (uint64_t)m->nr_ids)
+		return BROKEN(m, "task %d: fault total %llu, its nodes sum to %llu", t->tid,
+			      (ull)t->fault_tot, (ull)sum);
+	if (t->nid != m->cpu_nid[t->cpu] || mm_get(m, t->mm->pid) != t->mm)
+		return BROKEN(m, "task %d: node or address space", t->tid);
+	return 0;
+}
+
+static int check_records(struct numab_machine *m, struct census *n)
+{
+	uint64_t i, free_recs = 0, at;
+	int o;
+
+	for (at = m->free_rec; at; at = rec_index(*rec_at(m, at)))
+		free_recs++;
+	if (free_recs != m->nr_free_recs)
+		return BROKEN(m, "%llu free records counted, %llu found", (ull)m->nr_free_recs,
+			      (ull)free_recs);
+	for (i = 0; i < m->nr_chunks * REC_CHUNK; i++) {
+		uint64_t rec;
+
+		if (!m->rec_chunks[i / REC_CHUNK] || !i)
+			continue;
+		rec = *rec_at(m, i);
+		if (!(rec & REC_USED)) {
+			if (n->mapped[i])
+				return BROKEN(m, "free record %llu is mapped", (ull)i);
+			continue;
+		}
+		if (rec_mapcount(rec) != n->mapped[i])
+			return BROKEN(m, "record %llu counts %llu mappings, has %llu", (ull)i,
+				      (ull)rec_mapcount(rec), (ull)n->mapped[i]);
+		n->used[pg_nid(rec)]++;
+	}
+	for (o = 0; o < m->nr_objects; o++)
+		if (m->objects[o].dropped && !m->objects[o].nr_vmas && m->objects[o].nr_pages)
+			return BROKEN(m, "object %d should be gone", o + 1);
+	return 0;
+}
+
+static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
+{
+	int i, err;
+
+	for (i = 0; i < m->nr_slots; i++) {
+		if (m->ids[i].mm && (err = check_mm(m, m->ids[i].mm, n, excl)))
+			return err;
+		if (m->ids[i].task && (err = check_task(m, m->ids[i].task)))
+			return err;
+	}
+	err = check_records(m, n);
+	for (i = 0; !err && i < m->nr_ids; i++) {
+		const struct node *node = &m->nodes[i];
+
+		if (node->free + node->leaked + n->used[i] != node->pages)
+			err = BROKEN(m, "node %d: %llu free + %llu leaked + %llu used != %llu", i,
+				     (ull)node->free, (ull)node->leaked, (ull)n->used[i],
+				     (ull)node->pages);
+	}
+	return err;
+}
+
+int numab_check(struct numab_machine *m)
+{
+	size_t ids, recs;
+	struct census n;
+	uint64_t *excl;
+	int err;
+
+	if (!m)
+		return NUMAB_EINVAL;
+	if (m->broken)
+		return BROKEN(m, "assertion %s", m->broken);
+	ids = sizeof(uint64_t) * m->nr_ids;
+	recs = sizeof(uint64_t) * (m->nr_chunks * REC_CHUNK + 1);
+	n.used = (uint64_t *)mem_zalloc(m, ids);
+	n.mapped = (uint64_t *)mem_zalloc(m, recs);
+	excl = (uint64_t *)mem_zalloc(m, ids);
+	err = n.used && n.mapped && excl ? check_all(m, &n, excl) :
+					   fail(m, NUMAB_ENOMEM, "no memory for the check");
+	mem_free(m, n.used, ids);
+	mem_free(m, n.mapped, recs);
+	mem_free(m, excl, ids);
+	return err;
+}

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * numab.h - a user-space model of Linux automatic NUMA balancing
+ *
+ * This header is the manual of the C core and can be read top to bottom.  It is C99, compiles as
+ * C++ too, and needs nothing but <stdint.h> and <stddef.h>.  Build _core.c together with your
+ * program (one unit, no dependencies); README.md has the recipe, MODEL.md says which kernel
+ * behaviour is the same, simplified or absent.
+ *
+ * What it is.  A machine has nodes, CPUs and distances.  Processes map memory, tasks run on CPUs
+ * and touch it.  Pages live on nodes.  The scanner takes the PRESENT bit from entries and sets the
+ * NUMA bit; the next touch of such an entry is a hinting fault, and the fault path decides, as the
+ * kernel's does, whether the page moves to the node that touched it.  Everything is counted under
+ * the kernel's names, every decision has a reason, and nothing happens that the caller did not ask
+ * for: time is an argument, the random generator is seeded, the allocator is yours.
+ *
+ * Words.  vpn: virtual page number, 4 KiB pages.  vaddr: virtual address in bytes.  nid: node id,
+ * sparse ids allowed.  A page's tag: last_nid, all ones when unset.  Marked: NUMA set, PRESENT
+ * clear.  A slot: 512 aligned entries, what one pmd covers.
+ *
+ * Caveats, each with the way out:
+ * - A machine must not be used by two threads at once.  Give each thread a machine of its own.
+ * - Functions that take a tid fault, allocate and migrate as that task; there is no `current`.
+ * - Ids are never reused within a machine, so a stale id gives NUMAB_ESRCH, not somebody else.
+ * - Pointers returned by numab_counters() and the like stay valid until numab_destroy(); those of
+ *   a task until it exits.
+ * - A row with reads and writes is one access of kind write: the order inside a row is not known.
+ * - Results in ns are a model (see the PRICE tunables); the counters are exact.
+ *
+ * Errors.  Calls return 0 or a count, or a negative NUMAB_E* code.  A failed call leaves the
+ * machine as it was unless its comment says otherwise, and numab_errmsg() holds one line that
+ * names the value and what is permitted.
+ */
+#ifndef NUMAB_H
+#define NUMAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+
+enum numab_error {
+#define X(name, code, text) NUMAB_##name = -(code),
+#include "errors.def"
+#undef X
+	NUMAB_OK = 0
+};
+enum numab_counter {
+#define X(name, kind, unit, text) NUMAB_C_##name,
+#include "counters.def"
+#undef X
+	NUMAB_NR_COUNTERS
+};
+enum numab_reason {
+#define X(name, text) NUMAB_##name,
+#include "reasons.def"
+#undef X
+	NUMAB_NR_REASONS
+};
+enum numab_tunable {
+#define X(name, kind, dflt, posted, min, max, unit, text) NUMAB_T_##name,
+#include "tunables.def"
+#undef X
+	NUMAB_NR_TUNABLES
+};
+
+/* --- cffi begin: from here to "cffi end" the text is also the Python binding's declaration --- */
+
+#define NUMAB_ABI_VERSION 1
+
+#define NUMAB_MAX_NODES 1024
+#define NUMAB_MAX_CPUS 8192
+#define NUMAB_PAGE_BYTES 4096
+#define NUMAB_SLOT_PAGES 512
+#define NUMAB_NO_NODE -1
+#define NUMAB_TAG_UNSET 0x1fffff
+
+struct numab_machine;
+
+/* ---------------------------------------------------------------------------------------------
+ * 1. A machine's life
+ * ------------------------------------------------------------------------------------------- */
+
+/* The one allocator.  old_bytes == 0: give new_bytes (zeroed when zeroed != 0; large zeroed
+ * blocks should be zeroed lazily, they back sparse address spaces).  new_bytes == 0: free.
+ * Never both non-zero.  Returns NULL when it refuses; the core then reports NUMAB_ENOMEM. */
+typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t new_bytes, int zeroed);
+
+/* A hint of the scheduler's: called at most once per task and pass over the address space, inside
+ * the accounting of a misplaced fault, where the kernel runs task_numa_placement.  It may call
+ * numab_task_set_home() and numab_task_set_cpu(), nothing that runs time.  Return 0, or non-zero
+ * to end the run at the next safe point with NUMAB_EHOST. */
+typedef int (*numab_place_fn)(void *ud, struct numab_machine *m, int tid);
+
+/* A node.  watermarks all 0: computed from pages as Linux does (min_free_kbytes). Unit: pages. */
+struct numab_node {
+	int32_t nid;
+	uint32_t reserved;
+	uint64_t pages;
+	uint64_t watermark_min;
+	uint64_t watermark_low;
+	uint64_t watermark_high;
+};
+
+#define NUMAB_EXTERNAL 1 /* the host owns time and pages: see section 6 */
+
+struct numab_config {
+	uint32_t size;                /* sizeof(struct numab_config) */
+	uint32_t hz;                  /* ticks per second, 100..1000; Linux: CONFIG_HZ */
+	uint32_t nr_nodes;            /* 1..1024 */
+	uint32_t nr_cpus;             /* highest CPU id + 1, 1..8192 */
+	const struct numab_node *nodes; /* nr_nodes of them, nid ascending, 0..1023 */
+	const int32_t *cpu_nid;       /* node of each CPU id, -1: no such CPU */
+	const uint8_t *distance;      /* nr_nodes x nr_nodes, row major, in the order of nodes */
+	uint64_t seed;
+	uint32_t flags;               /* 0 or NUMAB_EXTERNAL */
+	uint32_t reserved;
+	numab_alloc_fn alloc;         /* NULL: calloc and free */
+	void *alloc_ud;
+	numab_place_fn place;         /* NULL: tasks stay */
+	void *place_ud;
+};
+
+/* Build a machine.  The arrays are copied.  On failure *out is NULL, err (may be NULL) holds one
+ * line.  NUMAB_EINVAL, NUMAB_ENOMEM. */
+int numab_create(const struct numab_config *config, struct numab_machine **out,
+		 char *err, size_t err_bytes);
+/* Free everything.  NULL is fine. */
+void numab_destroy(struct numab_machine *m);
+
+/* One line about the last failed call on this machine; "" when there was none. */
+const char *numab_errmsg(const struct numab_machine *m);
+/* The sentence of a NUMAB_E* code; never NULL. */
+const char *numab_strerror(int code);
+
+/* Walk everything and verify every invariant: pages per node sum to mapped pages, free counts are
+ * right, shared records' counts equal their mappings, fault arrays match their totals, marks and
+ * slots agree.  0, or NUMAB_EINVAL with the broken invariant in numab_errmsg().  Changes nothing
+ * else; O(mapped address space). */
+int numab_check(struct numab_machine *m);
+
+/* ---------------------------------------------------------------------------------------------
+ * 2. Tunables, policy, counters
+ * ------------------------------------------------------------------------------------------- */
+
+/* Rows of tunables.def, by index 0..numab_nr_tunables()-1 (NUMAB_T_* in C). */
+struct numab_tunable_info {
+	const char *name;
+	const char *kind;      /* "SYSCTL", "SWITCH", "INJECT", "PRICE" */
+	const char *unit;
+	const char *text;
+	int64_t dflt;
+	int64_t as_posted;
+	int64_t min;
+	int64_t max;
+};
+int numab_nr_tunables(void);
+int numab_tunable_info(int index, struct numab_tunable_info *out);
+int64_t numab_get(const struct numab_machine *m, int index);
+/* Takes effect at once.  NUMAB_EINVAL outside min..max; with as_posted also values that the 2012
+ * sysctl handler accepted (any 32-bit integer for a SYSCTL row). */
+int numab_set(struct numab_machine *m, int index, int64_t value);
+/* All rows to their `as_posted` column (1) or `dflt` column (0); prices stay. */
+int numab_set_as_posted(struct numab_machine *m, int as_posted);
+
+/* What a per-fault filter sees, and what it answers.  Node ids, -1: none. */
+struct numab_fault {
+	uint64_t now_ns;
+	uint64_t vpn;
+	int32_t tid;
+	int32_t pid;
+	int32_t cpu;
+	int32_t cpu_nid;       /* node of the running CPU */
+	int32_t page_nid;      /* where the page is */
+	int32_t home_nid;      /* the task's home node, -1: none */
+	int32_t policy_nid;    /* what the mode switch of mpol_misplaced gave */
+	uint32_t tag;          /* the page's tag, NUMAB_TAG_UNSET when unset */
+	uint32_t flags;        /* NUMAB_F_* */
+	uint32_t reserved;
+};
+#define NUMAB_F_WRITE 1
+#define NUMAB_F_HUGE 2
+#define NUMAB_F_PMD 4
+#define NUMAB_F_SHARED 8
+
+struct numab_verdict {
+	int32_t target_nid;    /* node to move to, -1: stay */
+	int32_t reason;        /* why it stays: a NUMAB_HOLD_*; NUMAB_NONE when it goes */
+	uint32_t tag;          /* the page's new tag, 21 bits */
+	uint32_t reserved;
+};
+/* A filter must be a pure function of its arguments and of ud: numab_probe() calls it too.
+ * Called for faults under an internal (automatic) policy, after the mode switch and in place of
+ * its HOME/MORON step.  A target without memory counts as stay. */
+typedef void (*numab_filter_fn)(void *ud, const struct numab_fault *fault,
+				struct numab_verdict *verdict);
+
+#define NUMAB_POLICY_SCANS 1 /* the tick hook queues scans */
+#define NUMAB_POLICY_MOF 2   /* the internal per-node policies carry migrate-on-fault */
+#define NUMAB_POLICY_HOME 4  /* a task without policy belongs to its home node, if it has one */
+
+/* A policy on the foundation: its traits and its per-fault filter. */
+struct numab_policy {
+	const char *name;
+	uint32_t flags;
+	uint32_t reserved;
+	numab_filter_fn filter; /* needed when flags has NUMAB_POLICY_MOF */
+	void *ud;
+};
+int numab_nr_policies(void);                         /* built-in policies: off, moron, home_node */
+const struct numab_policy *numab_policy(int index);  /* NULL when out of range */
+const char *numab_policy_text(int index);
+/* Use a built-in policy by name (default "off"), or a user's own (the name is copied, at most 31
+ * characters; ud must outlive its use).  Marks that are armed stay armed. */
+int numab_use_policy(struct numab_machine *m, const char *name);
+int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *policy);
+const char *numab_policy_in_use(const struct numab_machine *m);
+
+/* Rows of counters.def and reasons.def.  The arrays are the machine's own: read them at any time. */
+int numab_nr_counters(void);
+const char *numab_counter_name(int index);
+const char *numab_counter_kind(int index); /* "VMSTAT", "MODEL", "ABSENT" */
+const char *numab_counter_unit(int index);
+const char *numab_counter_text(int index);
+const uint64_t *numab_counters(const struct numab_machine *m);
+int numab_nr_reasons(void);
+const char *numab_reason_name(int index);
+const char *numab_reason_text(int index);
+const uint64_t *numab_reasons(const struct numab_machine *m);
+
+/* nr_node_ids: highest nid + 1.  Every per-node array has this length and is indexed by nid. */
+int numab_nr_node_ids(const struct numab_machine *m);
+/* Accesses by (node of the CPU, node of the page): [cpu_nid * nr_node_ids + page_nid][2], reads
+ * then writes. */
+const uint64_t *numab_access_matrix(const struct numab_machine *m);
+
+struct numab_node_info {
+	uint64_t pages;
+	uint64_t free;
+	uint64_t leaked;           /* pages that lost references keep for ever */
+	uint64_t watermark_min;
+	uint64_t watermark_low;
+	uint64_t watermark_high;
+	int32_t nr_cpus;
+	int32_t nid;
+};
+int numab_node_info(const struct numab_machine *m, int nid, struct numab_node_info *out);
+int numab_distance(const struct numab_machine *m, int from_nid, int to_nid);
+
+/* ---------------------------------------------------------------------------------------------
+ * 3. Processes, tasks, memory
+ * ------------------------------------------------------------------------------------------- */
+
+/* All return a new id >= 1.  A process's first task has the process's id.
+ * Linux: fork hooks of patches 15, 18 and 19; a new task starts with the slow start. */
+int numab_process(struct numab_machine *m, int cpu);
+/* Copy @tid's process: private pages become shared, copy on write.  NUMAB_ESRCH, NUMAB_ENOMEM. */
+int numab_fork(struct numab_machine *m, int tid, int cpu);
+/* A further thread of @tid's process. */
+int numab_clone(struct numab_machine *m, int tid, int cpu);
+/* Replace the address space by an empty one.  NUMAB_EBUSY when the process has other threads. */
+int numab_exec(struct numab_machine *m, int tid);
+/* End a task; the last one of a process frees its memory. */
+int numab_exit(struct numab_machine *m, int tid);
+
+/* Move a task; it runs there from the next tick on.  NUMAB_EINVAL: no such CPU. */
+int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu);
+/* Home node, -1: none.  Linux: sched_setnode (patch 25). NUMAB_EINVAL: no such node. */
+int numab_task_set_home(struct numab_machine *m, int tid, int nid);
+/* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake). */
+int numab_task_sleep(struct numab_machine *m, int tid, uint64_t until_ns);
+int numab_task_wake(struct numab_machine *m, int tid);
+
+struct numab_task_info {
+	int32_t tid;
+	int32_t pid;
+	int32_t cpu;
+	int32_t nid;                 /* node of its CPU */
+	int32_t home_nid;
+	int32_t state;               /* 0 runnable, 1 asleep, 2 exited */
+	int32_t numa_scan_seq;
+	int32_t mm_numa_scan_seq;
+	uint64_t numa_scan_period_ms;
+	uint64_t node_stamp_ns;
+	uint64_t sum_exec_ns;        /* executed run time */
+	uint64_t numa_fault_tot;     /* decays by half per pass */
+	uint64_t numa_faults_ever;   /* never decays */
+	uint64_t debt_ps;            /* time used that its coming ticks still pay for */
+	uint64_t accesses_local;
+	uint64_t accesses_remote;
+	uint64_t mm_numa_next_scan;  /* in ticks */
+	uint64_t mm_numa_scan_vpn;   /* where the next window starts */
+	uint64_t mm_numa_fault_tot;
+	uint64_t mm_pages;           /* resident */
+};
+int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_info *out);
+/* Arrays of nr_node_ids: faults accounted to each node by a task (decaying) and by its address
+ * space.  NULL when there is no such task.  Valid until it exits (or execs, for the latter). */
+const uint64_t *numab_task_faults(const struct numab_machine *m, int tid);
+const uint64_t *numab_mm_faults(const struct numab_machine *m, int pid);
+/* Resident pages of a process by node, into @out[nr_node_ids].  O(1) per node unless it maps shared
+ * pages, which are walked. */
+int numab_mm_node_pages(const struct numab_machine *m, int pid, uint64_t *out);
+/* min(faults, total) * 1000 / total, 0 when total is 0.  Linux: task_weight, mm_weight (29). */
+uint64_t numab_weight(uint64_t faults, uint64_t total);
+
+#define NUMAB_PROT_NONE 0
+#define NUMAB_PROT_READ 1
+#define NUMAB_PROT_WRITE 2
+#define NUMAB_PROT_EXEC 4
+
+enum numab_vma_kind {
+	NUMAB_ANON_PRIVATE,
+	NUMAB_ANON_SHARED,   /* needs an object */
+	NUMAB_SHM,           /* needs an object; shared */
+	NUMAB_FILE_SHARED,   /* needs an object */
+	NUMAB_FILE_PRIVATE   /* needs an object; writes copy */
+};
+#define NUMAB_VMA_IO 1      /* not migratable: the scanner skips these three */
+#define NUMAB_VMA_PFNMAP 2  /* no pages behind its entries */
+#define NUMAB_VMA_HUGETLB 4
+
+struct numab_vma {
+	uint64_t vaddr;      /* bytes, multiple of 4096 */
+	uint64_t size_bytes; /* multiple of 4096, not 0; the end at most 2^60 */
+	uint32_t kind;       /* enum numab_vma_kind */
+	uint32_t prot;       /* NUMAB_PROT_* */
+	uint32_t flags;      /* NUMAB_VMA_* */
+	int32_t object;      /* from numab_object(), or 0 */
+	uint64_t pgoff;      /* page offset into the object; anonymous private: used by interleave */
+};
+/* Memory that several processes can map: @kind NUMAB_SHM or NUMAB_FILE_SHARED.  Its pages are
+ * allocated at the first touch and stay when unmapped, until numab_object_drop() and the last
+ * munmap.  Returns its id >= 1. */
+int numab_object(struct numab_machine *m, int kind, uint64_t nr_pages);
+int numab_object_drop(struct numab_machine *m, int object);
+
+/* Map a range; pages come at the first touch.  NUMAB_EINVAL (unaligned, empty, too high, object
+ * missing, too small or of another kind), NUMAB_EEXIST (overlap), NUMAB_ESRCH, NUMAB_ENOMEM. */
+int numab_mmap(struct numab_machine *m, int pid, const struct numab_vma *vma);
+/* Unmap; VMAs are split as needed, holes are fine.  Linux: do_munmap. */
+int numab_munmap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes);
+/* Change protection.  Present entries are rewritten, so hints on them are lost, as the kernel's
+ * change_pte_range loses them: the bit is the same.  NUMAB_EFAULT on holes (nothing changed). */
+int numab_mprotect(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
+		   uint32_t prot);
+/* Move a mapping with its entries, marks included.  Same size; the target must be free. */
+int numab_mremap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
+		 uint64_t new_vaddr);
+/* Mark a range for hinting at once.  Returns the number of numa_pte_updates it made.
+ * Linux: change_prot_numa, as mbind(MPOL_MF_LAZY) calls it (patch 14). */
+int64_t numab_change_prot_numa(struct numab_machine *m, int pid, uint64_t vaddr,
+			       uint64_t size_bytes);
+/* VMAs of a process in ascending order: up to @max into @out; returns how many there are. */
+int numab_vmas(const struct numab_machine *m, int pid, struct numab_vma *out, int max);
+
+/* Place pages before the program runs (what an initialisation left).  nids[i] is the node wanted
+ * for vpns[i]; a full node falls back by distance.  present != 0: map them now.  present == 0: only
+ * note where the first touch shall place them.  Pages present already are left alone.  Anonymous
+ * private VMAs only.  NUMAB_EFAULT names the first vpn without such a VMA, NUMAB_EOOM when memory is
+ * out: pages before it stay placed. */
+int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const int32_t *nids,
+		   uint64_t n, int present);
+
+/* The compact target rule that a memory policy lowers to.  NUMAB_MPOL_NONE: no policy of its own.
+ * mask: nr_mask_words 64-bit words, bit n for nid n; copied. */
+enum numab_mpol_mode {
+	NUMAB_MPOL_NONE,
+	NUMAB_MPOL_LOCAL,        /* the running node */
+	NUMAB_MPOL_PREFERRED,    /* nid, then by distance */
+	NUMAB_MPOL_BIND,         /* mask only, by distance */
+	NUMAB_MPOL_INTERLEAVE    /* the pgoff-th node of mask */
+};
+#define NUMAB_MPOL_F_MOF 8 /* migrate on fault; the kernel's value */
+struct numab_mpol {
+	uint32_t mode;
+	uint32_t flags;
+	int32_t nid;
+	uint32_t nr_mask_words;
+	const uint64_t *mask;
+};
+int numab_set_task_policy(struct numab_machine *m, int tid, const struct numab_mpol *policy);
+/* Policy of a range; VMAs are split.  NUMAB_EFAULT on holes (nothing changed). */
+int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
+			 const struct numab_mpol *policy);
+
+struct numab_page {
+	int32_t nid;           /* -1: no page */
+	uint32_t tag;
+	uint32_t mapcount;
+	uint32_t flags;        /* NUMAB_PG_* */
+};
+#define NUMAB_PG_PRESENT 1     /* software-present: mapped, marked or not */
+#define NUMAB_PG_MARKED 2      /* the entry is marked */
+#define NUMAB_PG_PMD_MARKED 4  /* its pmd is marked */
+#define NUMAB_PG_HUGE 8
+#define NUMAB_PG_WRITABLE 16
+#define NUMAB_PG_ACCESSED 32
+#define NUMAB_PG_DIRTY 64
+#define NUMAB_PG_ZERO 128      /* zero page or page frame without a page behind it */
+#define NUMAB_PG_EXCLUSIVE 256
+#define NUMAB_PG_MOVING 512    /* external mode: a move waits for its answer */
+/* These three are the host's to set: */
+#define NUMAB_PG_NO_LRU 1024   /* isolation fails */
+#define NUMAB_PG_PINNED 2048   /* extra reference: every pass of migration is -EAGAIN */
+#define NUMAB_PG_WRITEBACK 4096 /* asynchronous migration fails for good */
+int numab_page(const struct numab_machine *m, int pid, uint64_t vpn, struct numab_page *out);
+/* Node of each page of [vpn, vpn + n), -1 where there is none. */
+int numab_page_nids(const struct numab_machine *m, int pid, uint64_t vpn, uint64_t n, int16_t *out);
+/* Set or clear NO_LRU, PINNED, WRITEBACK of a mapped page.  NUMAB_ENOENT: no page there. */
+int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_t flags, int on);
+/* Split a huge page: NUMA goes to its entries, the pmd is an ordinary one (patch 7). */
+int numab_split_huge_page(struct numab_machine *m, int pid, uint64_t vpn);
+
+enum numab_migrate_mode { NUMAB_MIGRATE_ASYNC, NUMAB_MIGRATE_SYNC_LIGHT, NUMAB_MIGRATE_SYNC };
+enum numab_migrate_reason {
+	NUMAB_MR_COMPACTION, NUMAB_MR_MEMORY_FAILURE, NUMAB_MR_MEMORY_HOTPLUG, NUMAB_MR_SYSCALL,
+	NUMAB_MR_MEMPOLICY_MBIND, NUMAB_MR_NUMA_MISPLACED, NUMAB_MR_CMA
+};
+const char *numab_migrate_mode_name(int mode);
+const char *numab_migrate_reason_name(int reason);
+/* Move pages of a process to a node: up to 10 passes, permanent failures counted, the rest not
+ * (patches 1 and 2).  Absent pages are skipped.  Returns what the kernel returns: permanent
+ * failures plus pages still to be retried, or NUMAB_ENOMEM when the target ran out (pages before
+ * it have moved). */
+int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vpns, uint64_t n,
+			    int nid, int mode, int reason);
+
+/* ---------------------------------------------------------------------------------------------
+ * 4. Touching memory
+ * ------------------------------------------------------------------------------------------- */
+
+/* 16 bytes.  page: vpn in the low 48 bits, number of further pages of a range in the high 16.
+ * reads and writes are per page.  Both 0 is one read. */
+struct numab_row {
+	uint64_t page;
+	uint32_t reads;
+	uint32_t writes;
+};
+
+struct numab_outcome {
+	uint64_t cost_ps;    /* price of this access and its faults */
+	int32_t nid;         /* node of the page when the access was made */
+	int32_t reason;      /* verdict of its (last) hinting fault, NUMAB_NONE: there was none */
+	uint32_t faults;     /* page faults taken */
+	uint32_t hints;      /* of these, hinting faults */
+};
+/* One access by @tid, which runs at this moment on its CPU.  Takes every fault it meets (pmd hint,
+ * base hint, first touch, copy on write).  @out may be NULL.  The cost is added to nothing: the
+ * caller keeps the task's time (numab_account).
+ * NUMAB_EFAULT: SIGSEGV.  NUMAB_EOOM: no memory for a first touch or a copy. */
+int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
+		 struct numab_outcome *out);
+
+struct numab_batch {
+	uint64_t consumed;   /* whole rows done */
+	uint64_t cost_ps;
+	uint64_t faults;
+	uint64_t hints;
+};
+/* Rows in order, prefetching ahead: the hot path.  @out may be NULL.  On an error the rows before
+ * it are done and counted, out->consumed says how many.  NUMAB_EAGAIN: a ring is full; drain it
+ * and go on with the row after the last one consumed. */
+int numab_access_rows(struct numab_machine *m, int tid, const struct numab_row *rows, uint64_t n,
+		      struct numab_batch *out);
+
+/* get_user_pages.  fast: 1 when the page is taken without a fault, 0 when the caller must take the
+ * slow path (absent, marked entry, marked pmd; patch 6).  slow: 1; faults absent pages in, but
+ * neither triggers nor clears hints, as version 2 has no FOLL_NUMA. */
+int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int fast);
+
+/* What would happen to this access now, and why.  Changes nothing. */
+enum numab_fault_kind {
+	NUMAB_FAULT_NONE,        /* the access goes through */
+	NUMAB_FAULT_SEGV,
+	NUMAB_FAULT_FIRST_TOUCH, /* a page would be allocated on to_nid */
+	NUMAB_FAULT_ZERO_PAGE,
+	NUMAB_FAULT_WRITE,       /* write permission regained, no copy */
+	NUMAB_FAULT_COW,         /* a copy on to_nid */
+	NUMAB_FAULT_HINT_PTE,
+	NUMAB_FAULT_HINT_PMD,    /* reason and nodes are those of the page itself within the batch */
+	NUMAB_FAULT_HINT_THP
+};
+struct numab_probe {
+	int32_t kind;        /* enum numab_fault_kind: the first fault it would meet */
+	int32_t reason;      /* for hints: GO_MIGRATED or the HOLD_ reason */
+	int32_t nid;         /* where the page is, -1: nowhere */
+	int32_t to_nid;      /* where it would be after the fault */
+	uint32_t tag;        /* now */
+	uint32_t new_tag;    /* after the fault */
+};
+int numab_probe(struct numab_machine *m, int tid, uint64_t vaddr, int write,
+		struct numab_probe *out);
+
+/* ---------------------------------------------------------------------------------------------
+ * 5. Time: closed mode, the core owns the ticks
+ * ------------------------------------------------------------------------------------------- */
+
+uint64_t numab_now_ns(const struct numab_machine *m);
+uint64_t numab_tick_ns(const struct numab_machine *m);
+
+/* What a task does next: rows, @repeat times over (0: for ever).  The rows must stay in place until
+ * they are used up or replaced.  NUMAB_EBUSY when the task takes part in a replay. */
+int numab_feed_rows(struct numab_machine *m, int tid, const struct numab_row *rows, uint64_t n,
+		    uint64_t repeat);
+
+enum numab_pattern_kind {
+	NUMAB_SWEEP,    /* first to last page, again and again */
+	NUMAB_UNIFORM,  /* every page equally likely */
+	NUMAB_ZIPF      /* rank k with weight k^-theta, ranks scattered over the range */
+};
+struct numab_pattern {
+	uint32_t kind;
+	uint32_t theta_milli;   /* zipf exponent x 1000, 1..4000 */
+	uint64_t vpn;
+	uint64_t nr_pages;      /* 1..2^36 */
+	uint64_t touches;       /* rows to make, 0: endless */
+	uint64_t seed;
+	uint32_t reads;         /* per touch */
+	uint32_t writes;
+	uint32_t write_permille; /* share of touches that make the writes; the others only read */
+	uint32_t reserved;
+};
+/* Feed a generated load.  Integers only: same seed, same rows, on any machine. */
+int numab_feed_pattern(struct numab_machine *m, int tid, const struct numab_pattern *pattern);
+
+/* A recorded trace.  An epoch is atomic: its rows run when it starts, then its price is used up
+ * tick by tick.  It starts when its task is free and has a CPU and every epoch that stands @window
+ * or more places earlier has started.  The whole is run @loops times (0: for ever); numab_run
+ * returns NUMAB_STOP_LOOP after each.  Arrays must stay in place.  One replay per machine. */
+struct numab_epoch {
+	uint64_t row;        /* index of its first row */
+	uint32_t nr_rows;
+	int32_t tid;
+};
+struct numab_replay {
+	const struct numab_row *rows;
+	uint64_t nr_rows;
+	const struct numab_epoch *epochs;
+	uint64_t nr_epochs;
+	uint64_t window;     /* 64 */
+	uint64_t loops;
+};
+int numab_feed_replay(struct numab_machine *m, const struct numab_replay *replay);
+
+enum numab_stop_why {
+	NUMAB_STOP_UNTIL,    /* the time asked for has come */
+	NUMAB_STOP_FEED,     /* @tid has nothing left to do: feed it, put it to sleep or end it */
+	NUMAB_STOP_LOOP,     /* @loop loops of the replay are complete */
+	NUMAB_STOP_DONE,     /* the replay's last loop is complete */
+	NUMAB_STOP_RING      /* the event ring is full and lossless: drain it */
+};
+struct numab_stop {
+	int32_t why;
+	int32_t tid;
+	uint64_t loop;
+};
+/* Run ticks until no whole tick fits before @until_ns.  In a tick every CPU in ascending order runs
+ * its tasks (lowest virtual run time first, ties by tid); then every running task gets its timer
+ * tick, then the scans so queued run and are charged to their tasks.  May be called again after
+ * any return: the slicing never changes the result.
+ * NUMAB_EFAULT, NUMAB_EOOM: a task's access failed (numab_errmsg names it); NUMAB_EHOST. */
+int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *stop);
+
+/* ---------------------------------------------------------------------------------------------
+ * 6. Time: the host owns it (and, with NUMAB_EXTERNAL, the pages too)
+ * ------------------------------------------------------------------------------------------- */
+
+/* Set the clock; it never goes back.  Jiffies are now_ns * hz / 1e9. */
+int numab_set_now(struct numab_machine *m, uint64_t now_ns);
+/* @tid has executed for @ran_ns more. */
+int numab_account(struct numab_machine *m, int tid, uint64_t ran_ns);
+/* The timer tick hits @tid.  1 when it queued a scan, 0 when not.  Linux: task_tick_numa. */
+int numab_tick(struct numab_machine *m, int tid);
+/* @tid returns to user mode: run its queued scan.  Returns the entries marked, 0 when there was no
+ * scan or it was refused.  The cost is the task's debt.  Linux: task_numa_work. */
+int64_t numab_task_work(struct numab_machine *m, int tid);
+
+/* In external mode a fault that would migrate leaves a record and the page stays; the host moves
+ * it, or not, and answers.  Until then the page counts as isolated. */
+struct numab_move {
+	uint64_t id;
+	uint64_t vpn;
+	int32_t pid;
+	int32_t tid;
+	int32_t from_nid;
+	int32_t to_nid;
+	uint32_t nr_pages;     /* 1, or 512 for a huge page */
+	uint32_t reserved;
+};
+/* Take up to @max records; returns how many.  At most NUMAB_MAX_MOVES can be under way: when there is
+ * no room for another, faults hold with NUMAB_HOLD_ISOLATION_FAILED. */
+#define NUMAB_MAX_MOVES 4096
+int numab_moves(struct numab_machine *m, struct numab_move *out, int max);
+/* The answer to a move: 0 done, anything else refused.  Completes the fault: counters, statistics,
+ * the page's node.  NUMAB_ENOENT: no such move (or the page was unmapped meanwhile: counted as
+ * failed). */
+int numab_migrated(struct numab_machine *m, uint64_t id, int result);
+
+/* ---------------------------------------------------------------------------------------------
+ * 7. Events: why did this page move, or not?
+ * ------------------------------------------------------------------------------------------- */
+
+enum numab_event_kind {
+	NUMAB_EV_HINT,       /* a hinting fault: vpn, from (page), to (after), reason, aux: tag before */
+	NUMAB_EV_SCAN,       /* a part of a VMA was marked: vpn, nr_pages, aux: entries marked */
+	NUMAB_EV_PASS,       /* the scanner reached the end: aux: numa_scan_seq */
+	NUMAB_EV_MIGRATE,    /* mm_migrate_pages: vpn, aux: succeeded | failed << 32, from: mode, to: reason */
+	NUMAB_EV_ALLOC,      /* first touch or copy: vpn, to */
+	NUMAB_EV_UNMAP,      /* pages unmapped: vpn, nr_pages */
+	NUMAB_EV_SPLIT       /* a huge page was split: vpn */
+};
+struct numab_event {
+	uint64_t now_ns;
+	uint64_t vpn;
+	uint64_t aux;
+	uint32_t nr_pages;
+	int32_t pid;
+	int32_t tid;           /* 0: no task */
+	int16_t kind;
+	int16_t cpu;
+	int16_t from;
+	int16_t to;
+	int32_t reason;
+};
+const char *numab_event_name(int kind);
+/* Keep a ring of @capacity events (0: none) of pages in [vpn, vpn_end) of every process; scans that
+ * touch the range are kept too.  lossless: a full ring stops runs instead of dropping. */
+int numab_events(struct numab_machine *m, uint32_t capacity, int lossless,
+		 uint64_t vpn, uint64_t vpn_end);
+/* Take up to @max events, oldest first; returns how many. */
+int numab_drain(struct numab_machine *m, struct numab_event *out, int max);
+
+/* Name of the instruction set that the scanner uses on this processor ("avx512", "avx2", "base").
+ * All give the same bits; numab_scan_isa_use() picks one for tests (NUMAB_EINVAL: not here). */
+const char *numab_scan_isa(const struct numab_machine *m);
+int numab_scan_isa_use(struct numab_machine *m, const char *name);
+
+/* --- cffi end --- */
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* NUMAB_H */

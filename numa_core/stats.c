@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * stats.c - per-task and per-mm fault statistics: the only part that writes the fault arrays
+ *
+ * Linux: kernel/sched/fair.c of the 2012 series, task_numa_fault and its statistics (patches 15,
+ * 16 and 29).  Arrays are indexed by nid.
+ */
+#include "internal.h"
+
+#define BALANCENUMA_SCALE 1000
+
+uint64_t numab_weight(uint64_t faults, uint64_t total)
+{
+	if (!total)
+		return 0;
+	return (faults < total ? faults : total) * BALANCENUMA_SCALE / total;
+}
+
+/* Count a verdict and tell it. */
+void decide(struct fault_ctx *c, int reason)
+{
+	c->reason = reason;
+	c->m->reasons[reason]++;
+}
+
+/* Once per pass over the address space and task, and only on a misplaced fault (patch 16). */
+static void task_numa_placement(struct numab_machine *m, struct task *t)
+{
+	int seq = t->mm->numa_scan_seq;
+
+	if (seq == t->numa_scan_seq)
+		return;
+	t->numa_scan_seq = seq;
+	if (m->place && m->place(m->place_ud, m, t->tid))
+		m->place_failed = 1;
+}
+
+/* Credit a hinting fault to a node.  As posted, a call counts one whatever its number of pages. */
+void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages, int misplaced)
+{
+	uint64_t n = m->tun[NUMAB_T_count_pages_not_faults] ? pages : 1;
+
+	t->fault_tot += n;
+	t->faults_ever += n;
+	t->faults[nid] += n;
+	t->mm->fault_tot += n;
+	t->mm->faults[nid] += n;
+	if (misplaced)
+		task_numa_placement(m, t);
+}
+
+/* The scanner came to the end: a pass is over.  The address space's total and the scanning task's
+ * own numbers halve; other threads' do not (patch 29). */
+void reset_ptenuma_scan(struct numab_machine *m, struct task *t)
+{
+	struct numab_event e;
+	int i;
+
+	t->mm->numa_scan_seq++;
+	m->counters[NUMAB_C_scan_passes]++;
+	t->mm->fault_tot >>= 1;
+	t->fault_tot >>= 1;
+	for (i = 0; i < m->nr_ids; i++)
+		t->faults[i] >>= 1;
+	memset(&e, 0, sizeof(e));
+	e.now_ns = m->now_ns;
+	e.kind = NUMAB_EV_PASS;
+	e.pid = t->mm->pid;
+	e.tid = t->tid;
+	e.cpu = (int16_t)t->cpu;
+	e.aux = (uint64_t)t->mm->numa_scan_seq;
+	event_put(m, &e);
+}
