@@ -1,0 +1,56 @@
+"""List and explain the tunables, under all generations of the kernel's names.
+
+  numab tunables                every row
+  numab tunables scan_size_mb   some rows, by any of their names
+  numab tunables --kernel 5.13  sysctl text for one generation
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ..tunables import GENERATIONS, TUNABLES, Tunable, resolve
+
+__all__ = ["arguments", "run"]
+
+_HEADINGS = {
+    "SYSCTL": "The kernel's own",
+    "SWITCH": "Switches: default, and as posted on 13 Nov 2012",
+    "INJECT": "Injected failures",
+    "PRICE": "Prices of the cost model",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``numab tunables``."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="in any spelling")
+    parser.add_argument("--kernel", choices=GENERATIONS,
+                        help="print defaults as that generation's sysctl text")
+
+
+def _show(row: Tunable) -> None:
+    posted = f", as posted {row.as_posted}" if row.as_posted != row.dflt else ""
+    print(f"{row.name} = {row.dflt} {row.unit}{posted}  [{row.min}..{row.max}]")
+    print(f"    {row.text}")
+    if row.kind == "SYSCTL":
+        for generation in GENERATIONS:
+            print(f"    {generation:>5}: {row.spelling(generation)}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; returns the exit code."""
+    rows = [TUNABLES[resolve(n)] for n in args.names] or list(TUNABLES.values())
+    if args.kernel:
+        for row in rows:
+            if row.kind == "SYSCTL":
+                print(f"{row.spelling(args.kernel)} = {row.dflt}")
+        return 0
+    kind = None
+    for row in rows:
+        if row.kind != kind and not args.names:
+            print(("" if kind is None else "\n") + _HEADINGS[row.kind])
+            kind = row.kind
+        _show(row)
+    if not args.names:
+        print("\nBoot parameter: numa_balancing=enable|disable (--set numa_balancing=disable)")
+    return 0

@@ -1,0 +1,308 @@
+"""A machine: topology, policy, tunables, counters, and the run of time.
+
+:class:`Machine` owns everything; processes and tasks (``process.py``) are thin names for parts of
+it.  A machine must not be used by two threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+import numpy as np
+
+from numa_core import EVENT, EPOCH, ROW, Handle, counter_rows, ffi, lib, reason_rows, text
+from numa_core.errors import InvalidArgument, NoSuchTask
+
+from .policies import Policy, check_policy
+from .process import Process
+from .task import Task
+from .topology import Topology
+from .tunables import Tunables
+from .values import OBJECT_KINDS
+
+__all__ = ["Counters", "Machine", "Move", "NodeInfo", "Stop"]
+
+_COUNTERS = counter_rows()
+_REASONS = reason_rows()
+STOP_NAMES = ("until", "feed", "loop", "done", "ring")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ended: ``until``, ``feed`` (task ``tid`` has nothing to do), ``loop`` (``loop``
+    loops of the replay are complete), ``done``, or ``ring`` (drain the events)."""
+
+    why: str
+    tid: int
+    loop: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """External mode: a move that the host is asked for, to be answered with ``machine.migrated``."""
+
+    id: int
+    vpn: int
+    pid: int
+    tid: int
+    from_nid: int
+    to_nid: int
+    nr_pages: int
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node's pages, now.  Units: pages of 4 KiB."""
+
+    nid: int
+    nr_cpus: int
+    pages: int
+    free: int
+    leaked: int
+    watermark_min: int
+    watermark_low: int
+    watermark_high: int
+
+
+class Counters(Mapping[str, int]):
+    """Live counters by name; ``vmstat()`` and ``dict()`` give snapshots.
+
+    Rows that nothing bumps (compaction's) are not in the mapping; :attr:`absent` names them.
+    """
+
+    absent: tuple[str, ...] = tuple(n for n, kind, _, _ in _COUNTERS if kind == "ABSENT")
+
+    def __init__(self, handle: Handle) -> None:
+        self._values = handle.view(lib.numab_counters(handle.m), (len(_COUNTERS),))
+        self._index = {n: i for i, (n, k, _, _) in enumerate(_COUNTERS) if k != "ABSENT"}
+
+    def __getitem__(self, name: str) -> int:
+        return int(self._values[self._index[name]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def vmstat(self) -> dict[str, int]:
+        """Snapshot of the rows that /proc/vmstat has, in its order."""
+        return {n: self[n] for n, kind, _, _ in _COUNTERS if kind == "VMSTAT"}
+
+
+class Machine:
+    """A NUMA machine under automatic balancing.
+
+    Parameters
+    ----------
+    topology : Topology or str
+        A machine, or anything :meth:`numab.Topology.load` takes: a preset, a path.
+    policy : str or Policy
+        ``off``, ``moron``, ``home_node``, or an object of a subclass of :class:`numab.Policy`.
+    seed : int
+        Of the machine's one random generator (injected failures only).
+    hz : int
+        Ticks per second, 100..1000.
+    tunables : mapping
+        Name to value, any spelling of :mod:`numab.tunables`.
+    as_posted : bool
+        All switches as the posting of 13 Nov 2012 had them, instead of mended.
+    external : bool
+        The host owns time and pages: see ``numab.h`` section 6.
+    watermarks : mapping, optional
+        nid to (min, low, high) in pages; default: as Linux computes them.
+
+    Raises InvalidArgument, TopologyError.
+
+    Example
+    -------
+    >>> m = Machine("2s", policy="moron")
+    >>> p = m.process(cpu=0)
+    >>> vma = p.mmap(0x10000000, 2 << 20)
+    >>> p.main.access(0x10000000, write=True).nid
+    0
+    """
+
+    def __init__(
+        self,
+        topology: Topology | str,
+        *,
+        policy: Union[str, Policy] = "home_node",
+        seed: int = 0,
+        hz: int = 250,
+        tunables: Mapping[str, int] | None = None,
+        as_posted: bool = False,
+        external: bool = False,
+        watermarks: Mapping[int, tuple[int, int, int]] | None = None,
+    ) -> None:
+        if not isinstance(topology, Topology):
+            topology = Topology.load(topology)
+        self.topology = topology
+        marks = dict(watermarks or {})
+        nodes = [(n.nid, n.pages, *marks.get(n.nid, (0, 0, 0))) for n in topology.nodes]
+        cpu_nid = np.full(max(topology.cpus) + 1, -1, np.int32)
+        for node in topology.nodes:
+            cpu_nid[list(node.cpus)] = node.nid
+        self._policy: Policy | None = None
+        self._h = Handle(
+            nodes, cpu_nid.tolist(), topology.distance, hz=hz, seed=seed, external=external,
+            place=self._place,
+        )
+        self.tunables = Tunables(self._h)
+        if as_posted:
+            self._h.check(lib.numab_set_as_posted(self._h.m, 1))
+        self.tunables.update_checked(tunables or {})
+        self.policy = policy  # type: ignore[assignment]
+        #: Live counters by kernel name.
+        self.counters = Counters(self._h)
+        self._reasons = self._h.view(lib.numab_reasons(self._h.m), (len(_REASONS),))
+        self.nr_node_ids: int = lib.numab_nr_node_ids(self._h.m)
+
+    def _place(self, tid: int) -> None:
+        if self._policy is not None:
+            self._policy.place(self, tid)
+
+    # ---- policy, counters ----
+
+    @property
+    def policy(self) -> str:
+        """Name of the policy in use; assign a name or a Policy to change it (marks stay armed)."""
+        return text(lib.numab_policy_in_use(self._h.m))
+
+    @policy.setter
+    def policy(self, policy: Union[str, Policy]) -> None:
+        if isinstance(policy, Policy):
+            policy.install(self._h)
+            self._policy = policy
+        else:
+            self._h.check(lib.numab_use_policy(self._h.m, check_policy(policy).encode()))
+            self._policy = None
+
+    def vmstat(self) -> dict[str, int]:
+        """Snapshot of the kernel's vmstat rows."""
+        return self.counters.vmstat()
+
+    def reasons(self) -> dict[str, int]:
+        """Snapshot: how often each verdict was given (names of ``reasons.def``, lower case)."""
+        return {name: int(v) for (name, _), v in zip(_REASONS, self._reasons)}
+
+    @property
+    def access_matrix(self) -> np.ndarray:
+        """Accesses by node of the CPU and node of the page: read-only view, uint64, shape
+        (nr_node_ids, nr_node_ids, 2), last axis reads and writes."""
+        n = self.nr_node_ids
+        return self._h.view(lib.numab_access_matrix(self._h.m), (n, n, 2))
+
+    def node(self, nid: int) -> NodeInfo:
+        """A node's memory, now.  Raises NoSuchTask for a node that does not exist."""
+        c = ffi.new("struct numab_node_info *")
+        if lib.numab_node_info(self._h.m, nid, c):
+            raise NoSuchTask(f"node {nid} does not exist; nodes: {list(self.topology.nids)}")
+        return NodeInfo(**{f: getattr(c, f) for f in NodeInfo.__dataclass_fields__})
+
+    def check(self) -> None:
+        """Verify every invariant of the core; raises InvalidArgument that names a broken one."""
+        self._h.check(lib.numab_check(self._h.m))
+
+    # ---- processes, memory objects ----
+
+    def process(self, cpu: int | None = None) -> Process:
+        """A new process with one task on ``cpu`` (default: the first)."""
+        cpu = self.topology.cpus[0] if cpu is None else cpu
+        return Process(self, self._h.check(lib.numab_process(self._h.m, cpu)))
+
+    def process_of(self, pid: int) -> Process:
+        """The process of that id."""
+        return Process(self, pid)
+
+    def task(self, tid: int) -> Task:
+        """The task of that id."""
+        return Task(self, tid)
+
+    def object(self, kind: str, nr_pages: int) -> int:
+        """Memory that several processes can map: ``shm`` or ``file``.  Returns its id."""
+        if kind not in OBJECT_KINDS:
+            raise InvalidArgument(f"object kind {kind!r}, permitted: {', '.join(OBJECT_KINDS)}")
+        return self._h.check(
+            lib.numab_object(self._h.m, getattr(lib, OBJECT_KINDS[kind]), nr_pages)
+        )
+
+    def drop_object(self, object_id: int) -> None:
+        """Its pages are freed with the last mapping."""
+        self._h.check(lib.numab_object_drop(self._h.m, object_id))
+
+    # ---- time ----
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time."""
+        return lib.numab_now_ns(self._h.m)
+
+    @property
+    def tick_ns(self) -> int:
+        """Length of a tick, 1e9 / hz."""
+        return lib.numab_tick_ns(self._h.m)
+
+    def set_now(self, now_ns: int) -> None:
+        """Set the clock (hosts that own the time); it never goes back."""
+        self._h.check(lib.numab_set_now(self._h.m, now_ns))
+
+    def run(self, until_ns: int) -> Stop:
+        """Run whole ticks until ``until_ns``, or until something has to be done first.
+
+        Raises AccessFault or OutOfMemory when a task's access failed, and any exception of a
+        Python hook.  May be called again after either.
+        """
+        c = ffi.new("struct numab_stop *")
+        self._h.check(lib.numab_run(self._h.m, until_ns, c))
+        return Stop(STOP_NAMES[c.why], c.tid, c.loop)
+
+    def feed_replay(
+        self, rows: np.ndarray, epochs: np.ndarray, *, window: int = 64, loops: int = 0
+    ) -> None:
+        """Let tasks replay a trace: ``rows`` of dtype ROW, ``epochs`` of dtype EPOCH.
+
+        Both are held, not copied.  ``loops=0`` runs for ever.
+        """
+        rows = np.ascontiguousarray(rows, dtype=ROW)
+        epochs = np.ascontiguousarray(epochs, dtype=EPOCH)
+        c = ffi.new("struct numab_replay *")
+        c.rows = self._h.keep("rows", ffi.from_buffer("struct numab_row[]", rows))
+        c.epochs = self._h.keep("epochs", ffi.from_buffer("struct numab_epoch[]", epochs))
+        c.nr_rows, c.nr_epochs, c.window, c.loops = len(rows), len(epochs), window, loops
+        self._h.check(lib.numab_feed_replay(self._h.m, c))
+
+    # ---- external mode ----
+
+    def moves(self, limit: int = 4096) -> list[Move]:
+        """Moves the host is asked for since the last call, oldest first."""
+        c = ffi.new("struct numab_move[]", limit)
+        n = self._h.check(lib.numab_moves(self._h.m, c, limit))
+        return [Move(**{f: getattr(c[i], f) for f in Move.__dataclass_fields__}) for i in range(n)]
+
+    def migrated(self, move: Union[Move, int], ok: bool = True) -> None:
+        """Answer a move: done, or refused."""
+        move_id = move if isinstance(move, int) else move.id
+        self._h.check(lib.numab_migrated(self._h.m, move_id, 0 if ok else 1))
+
+    # ---- events ----
+
+    def events(
+        self, capacity: int, *, lossless: bool = False, pages: Iterable[int] | None = None
+    ) -> None:
+        """Keep a ring of ``capacity`` events, 0: none; ``pages=(first, end)`` watches those only.
+
+        ``lossless``: a full ring stops runs with ``ring`` instead of dropping.
+        """
+        first, end = (0, 1 << 48) if pages is None else pages
+        self._h.check(lib.numab_events(self._h.m, capacity, int(lossless), first, end))
+
+    def drain(self, limit: int = 65536) -> np.ndarray:
+        """Take up to ``limit`` events, oldest first: a copy of dtype EVENT."""
+        out = np.zeros(limit, EVENT)
+        n = self._h.check(
+            lib.numab_drain(self._h.m, ffi.from_buffer("struct numab_event[]", out, True), limit)
+        )
+        return out[:n].copy()

@@ -1,0 +1,176 @@
+"""Processes: an address space and the calls on it.
+
+Addresses are bytes, ``vpn`` page numbers of 4 KiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numa_core import ffi, lib, text
+from numa_core.errors import NoSuchTask
+
+from .values import (
+    PAGE_FLAGS, VMA_FLAGS, VMA_KINDS, Page, Part, Vma, choice, mpol, prot_bits, prot_text,
+    tag_or_none,
+)
+
+if TYPE_CHECKING:
+    from .task import Task
+
+__all__ = ["Process"]
+
+
+class Process(Part):
+    """An address space.  ``pid`` is also the id of its first task."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._id
+
+    @property
+    def main(self) -> Task:
+        """Its first task."""
+        return self.machine.task(self._id)
+
+    def mmap(
+        self,
+        vaddr: int,
+        size: int,
+        *,
+        kind: str = "anon_private",
+        prot: str = "rw",
+        flags: Iterable[str] = (),
+        object: int = 0,
+        pgoff: int = 0,
+    ) -> Vma:
+        """Map ``[vaddr, vaddr + size)`` bytes; pages come at the first touch.
+
+        ``kind``: anon_private, anon_shared, shm, file_shared, file_private (all but the first need
+        an ``object`` of :meth:`Machine.object`); ``flags``: io, pfnmap, hugetlb.
+
+        Raises InvalidArgument, AlreadyMapped, OutOfMemory; nothing is mapped then.
+        """
+        flags = tuple(flags)
+        c = ffi.new("struct numab_vma *")
+        c.vaddr, c.size_bytes, c.pgoff, c.object = vaddr, size, pgoff, object
+        c.kind, c.prot = choice("VMA kind", kind, VMA_KINDS), prot_bits(prot)
+        for flag in flags:
+            choice("VMA flag", flag, tuple(VMA_FLAGS))
+            c.flags |= VMA_FLAGS[flag]
+        self._h.check(lib.numab_mmap(self._h.m, self._id, c))
+        return Vma(vaddr, size, kind, prot, flags, object, pgoff)
+
+    def munmap(self, vaddr: int, size: int) -> None:
+        """Unmap a range; holes are fine."""
+        self._h.check(lib.numab_munmap(self._h.m, self._id, vaddr, size))
+
+    def mprotect(self, vaddr: int, size: int, prot: str) -> None:
+        """Change protection; hints on rewritten entries are lost.  Raises AccessFault on holes."""
+        self._h.check(lib.numab_mprotect(self._h.m, self._id, vaddr, size, prot_bits(prot)))
+
+    def mremap(self, vaddr: int, size: int, new_vaddr: int) -> None:
+        """Move a mapping with its entries, marks included."""
+        self._h.check(lib.numab_mremap(self._h.m, self._id, vaddr, size, new_vaddr))
+
+    def change_prot_numa(self, vaddr: int, size: int) -> int:
+        """Mark a range for hinting at once; returns its numa_pte_updates (patch 14)."""
+        return self._h.check(lib.numab_change_prot_numa(self._h.m, self._id, vaddr, size))
+
+    def vmas(self) -> list[Vma]:
+        """Its mappings, ascending."""
+        n = self._h.check(lib.numab_vmas(self._h.m, self._id, ffi.NULL, 0))
+        c = ffi.new("struct numab_vma[]", max(n, 1))
+        lib.numab_vmas(self._h.m, self._id, c, n)
+        return [
+            Vma(
+                v.vaddr, v.size_bytes, VMA_KINDS[v.kind], prot_text(v.prot),
+                tuple(f for f, bit in VMA_FLAGS.items() if v.flags & bit), v.object, v.pgoff,
+            )
+            for v in (c[i] for i in range(n))
+        ]
+
+    def populate(self, vpns: Any, nids: Any, *, present: bool = True) -> None:
+        """Place pages before the program runs: ``vpns`` uint64, ``nids`` int32, same length.
+
+        ``present=False`` only notes where the first touch shall place them.  Full nodes fall back
+        by distance.  Raises AccessFault, OutOfMemory; pages before the offending one stay placed.
+        """
+        pages = np.ascontiguousarray(vpns, dtype=np.uint64)
+        nodes = np.ascontiguousarray(np.broadcast_to(nids, pages.shape), dtype=np.int32)
+        self._h.check(
+            lib.numab_populate(
+                self._h.m, self._id, ffi.from_buffer("uint64_t[]", pages),
+                ffi.from_buffer("int32_t[]", nodes), len(pages), int(present),
+            )
+        )
+
+    def set_policy(
+        self, vaddr: int, size: int, mode: str, *, nid: int = -1, nodes: Iterable[int] = (),
+        lazy: bool = False,
+    ) -> None:
+        """Target rule of a range: none, local, preferred, bind, interleave; ``lazy``: MOF."""
+        c, _mask = mpol(mode, nid, nodes, lazy)
+        self._h.check(lib.numab_set_vma_policy(self._h.m, self._id, vaddr, size, c))
+
+    def migrate_pages(
+        self, vpns: Any, nid: int, *, mode: str = "sync", reason: str = "syscall_or_cpuset"
+    ) -> int:
+        """Move pages to a node (``vpns`` ascending); returns how many could not be moved.
+
+        ``mode``: async, sync_light, sync.  Raises OutOfMemory when the node ran out.
+        """
+        reasons = [text(lib.numab_migrate_reason_name(i)) for i in range(7)]
+        pages = np.ascontiguousarray(vpns, dtype=np.uint64)
+        return self._h.check(
+            lib.numab_migrate_pages(
+                self._h.m, self._id, ffi.from_buffer("uint64_t[]", pages), len(pages), nid,
+                choice("mode", mode, ("async", "sync_light", "sync")),
+                choice("reason", reason, reasons),
+            )
+        )
+
+    def page(self, vpn: int) -> Page:
+        """One page, as it is."""
+        c = ffi.new("struct numab_page *")
+        self._h.check(lib.numab_page(self._h.m, self._id, vpn, c))
+        flags = frozenset(f for i, f in enumerate(PAGE_FLAGS) if c.flags >> i & 1)
+        return Page(c.nid, tag_or_none(c.tag), c.mapcount, flags)
+
+    def page_nids(self, vpn: int, n: int) -> np.ndarray:
+        """Node of each page of ``[vpn, vpn + n)``: a copy, int16, -1 where there is none."""
+        out = np.empty(n, np.int16)
+        self._h.check(
+            lib.numab_page_nids(
+                self._h.m, self._id, vpn, n, ffi.from_buffer("int16_t[]", out, True)
+            )
+        )
+        return out
+
+    def set_page_flags(self, vpn: int, flags: Iterable[str], on: bool = True) -> None:
+        """Set or clear ``no_lru`` (isolation fails), ``pinned`` (-EAGAIN), ``writeback``."""
+        bits = sum(1 << choice("page flag", f, PAGE_FLAGS) for f in flags)
+        self._h.check(lib.numab_page_set_flags(self._h.m, self._id, vpn, bits, int(on)))
+
+    def split_huge_page(self, vpn: int) -> None:
+        """Split the huge page at ``vpn``; raises NoSuchTask when there is none."""
+        self._h.check(lib.numab_split_huge_page(self._h.m, self._id, vpn))
+
+    def node_pages(self) -> np.ndarray:
+        """Resident pages by node id: a copy, uint64, shape (nr_node_ids,)."""
+        out = np.zeros(self.machine.nr_node_ids, np.uint64)
+        self._h.check(
+            lib.numab_mm_node_pages(self._h.m, self._id, ffi.from_buffer("uint64_t[]", out, True))
+        )
+        return out
+
+    def faults(self) -> np.ndarray:
+        """Hinting faults accounted to each node id: read-only view, uint64, (nr_node_ids,)."""
+        pointer = lib.numab_mm_faults(self._h.m, self._id)
+        if pointer == ffi.NULL:
+            raise NoSuchTask(f"no process {self._id}")
+        return self._h.view(pointer, (self.machine.nr_node_ids,))

@@ -1,0 +1,174 @@
+"""Tasks: touching memory, and the time they take.
+
+Addresses are bytes, ``vpn`` page numbers of 4 KiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numa_core import ROW, ffi, lib
+from numa_core.errors import NoSuchTask
+
+from .values import (
+    FAULT_KINDS, PATTERNS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, choice, mpol,
+    tag_or_none,
+)
+
+if TYPE_CHECKING:
+    from .process import Process
+
+__all__ = ["Task"]
+
+
+class Task(Part):
+    """A thread of control on one CPU."""
+
+    @property
+    def tid(self) -> int:
+        """Task id."""
+        return self._id
+
+    def info(self) -> TaskInfo:
+        """Snapshot of its state.  Raises NoSuchTask after exit."""
+        c = ffi.new("struct numab_task_info *")
+        if lib.numab_task_info(self._h.m, self._id, c):
+            raise NoSuchTask(f"no task {self._id}")
+        return TaskInfo(**{f: getattr(c, f) for f in TaskInfo.__dataclass_fields__})
+
+    def faults(self) -> np.ndarray:
+        """Hinting faults accounted to each node id, decaying: a copy, uint64, (nr_node_ids,)."""
+        pointer = lib.numab_task_faults(self._h.m, self._id)
+        if pointer == ffi.NULL:
+            raise NoSuchTask(f"no task {self._id}")
+        return self._h.view(pointer, (self.machine.nr_node_ids,)).copy()
+
+    def fork(self, cpu: int | None = None) -> Process:
+        """A child process, copy on write."""
+        cpu = self.info().cpu if cpu is None else cpu
+        pid = self._h.check(lib.numab_fork(self._h.m, self._id, cpu))
+        return self.machine.process_of(pid)
+
+    def clone(self, cpu: int | None = None) -> Task:
+        """A further thread."""
+        cpu = self.info().cpu if cpu is None else cpu
+        return Task(self.machine, self._h.check(lib.numab_clone(self._h.m, self._id, cpu)))
+
+    def exec(self) -> None:
+        """Replace the address space by an empty one."""
+        self._h.check(lib.numab_exec(self._h.m, self._id))
+
+    def exit(self) -> None:
+        """End it; the last task of a process frees its memory."""
+        self._h.check(lib.numab_exit(self._h.m, self._id))
+
+    def set_cpu(self, cpu: int) -> None:
+        """Move it to a CPU."""
+        self._h.check(lib.numab_task_set_cpu(self._h.m, self._id, cpu))
+
+    def set_home(self, nid: int) -> None:
+        """Set its home node, -1: none (sched_setnode)."""
+        self._h.check(lib.numab_task_set_home(self._h.m, self._id, nid))
+
+    def set_policy(
+        self, mode: str, *, nid: int = -1, nodes: Iterable[int] = (), lazy: bool = False
+    ) -> None:
+        """Target rule of the task: none, local, preferred, bind, interleave; ``lazy``: MOF."""
+        c, _mask = mpol(mode, nid, nodes, lazy)
+        self._h.check(lib.numab_set_task_policy(self._h.m, self._id, c))
+
+    def sleep(self, until_ns: int | None = None) -> None:
+        """Take it off its CPU until then, or (None) until :meth:`wake`."""
+        until = (1 << 64) - 1 if until_ns is None else until_ns
+        self._h.check(lib.numab_task_sleep(self._h.m, self._id, until))
+
+    def wake(self) -> None:
+        """Make it runnable."""
+        self._h.check(lib.numab_task_wake(self._h.m, self._id))
+
+    # ---- touching memory ----
+
+    def access(self, vaddr: int, write: bool = False) -> Outcome:
+        """One access, now, with every fault it meets.  About a microsecond; for many, use rows.
+
+        Raises AccessFault (SIGSEGV), OutOfMemory.
+        """
+        c = ffi.new("struct numab_outcome *")
+        self._h.check(lib.numab_access(self._h.m, self._id, vaddr, int(write), c))
+        return Outcome(c.cost_ps, c.nid, REASONS[c.reason], c.faults, c.hints)
+
+    def access_rows(self, table: np.ndarray) -> Batch:
+        """Many accesses in order: ``table`` of dtype ROW (see :func:`rows`); no copy.
+
+        Raises AccessFault, OutOfMemory; the rows before the offending one are done.
+        """
+        table = np.ascontiguousarray(table, dtype=ROW)
+        c = ffi.new("struct numab_batch *")
+        self._h.check(
+            lib.numab_access_rows(
+                self._h.m, self._id, ffi.from_buffer("struct numab_row[]", table), len(table), c
+            )
+        )
+        return Batch(c.consumed, c.cost_ps, c.faults, c.hints)
+
+    def gup(self, vaddr: int, *, write: bool = False, fast: bool = True) -> bool:
+        """get_user_pages: was the page taken?  ``fast`` refuses what may need a fault."""
+        return bool(
+            self._h.check(lib.numab_gup(self._h.m, self._id, vaddr, int(write), int(fast)))
+        )
+
+    def probe(self, vaddr: int, write: bool = False) -> Probe:
+        """What this access would meet, and why.  Changes nothing."""
+        c = ffi.new("struct numab_probe *")
+        self._h.check(lib.numab_probe(self._h.m, self._id, vaddr, int(write), c))
+        return Probe(
+            FAULT_KINDS[c.kind], REASONS[c.reason], c.nid, c.to_nid, tag_or_none(c.tag), tag_or_none(c.new_tag)
+        )
+
+    # ---- time ----
+
+    def feed(self, table: np.ndarray, *, repeat: int = 1) -> None:
+        """What it does next: rows (held, not copied), ``repeat`` times over, 0: for ever."""
+        table = np.ascontiguousarray(table, dtype=ROW)
+        c = self._h.keep(("rows", self._id), ffi.from_buffer("struct numab_row[]", table))
+        self._h.check(lib.numab_feed_rows(self._h.m, self._id, c, len(table), repeat))
+
+    def feed_pattern(
+        self,
+        kind: str,
+        vpn: int,
+        nr_pages: int,
+        *,
+        reads: int = 0,
+        writes: int = 0,
+        write_permille: int = 1000,
+        touches: int = 0,
+        theta: float = 0.99,
+        seed: int = 0,
+    ) -> None:
+        """A generated load: ``sweep``, ``uniform`` or ``zipf`` over ``nr_pages`` from ``vpn``.
+
+        ``reads`` and ``writes`` are per touch; ``write_permille`` of the touches make the writes,
+        the others read instead; ``touches=0`` never ends.
+        """
+        c = ffi.new("struct numab_pattern *")
+        c.kind = choice("pattern", kind, PATTERNS)
+        c.vpn, c.nr_pages, c.touches, c.seed = vpn, nr_pages, touches, seed
+        c.reads, c.writes, c.write_permille = reads, writes, write_permille
+        c.theta_milli = round(theta * 1000)
+        self._h.check(lib.numab_feed_pattern(self._h.m, self._id, c))
+
+    def account(self, ran_ns: int) -> None:
+        """It has executed for that long (hosts that own the time)."""
+        self._h.check(lib.numab_account(self._h.m, self._id, ran_ns))
+
+    def tick(self) -> bool:
+        """The timer tick hits it; did it queue a scan?  (task_tick_numa)"""
+        return bool(self._h.check(lib.numab_tick(self._h.m, self._id)))
+
+    def task_work(self) -> int:
+        """It returns to user mode: run its queued scan; entries marked.  (task_numa_work)"""
+        return self._h.check(lib.numab_task_work(self._h.m, self._id))

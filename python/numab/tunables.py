@@ -1,0 +1,218 @@
+"""Tunables: one mapping under the kernel's names, in every generation's spelling.
+
+The rows are those of ``numa_core/tunables.def``.  The four scan tunables and the switch moved twice:
+
+========== ==================================== ==============================================
+generation scan tunables                        on and off
+========== ==================================== ==============================================
+2012       ``kernel.balance_numa_<name>``       sched feature ``NUMA`` / ``NO_NUMA``
+3.8        ``kernel.numa_balancing_<name>``     ``kernel.numa_balancing``
+5.13       ``sched/numa_balancing/<name>`` in   ``kernel.numa_balancing``
+           debugfs
+========== ==================================== ==============================================
+
+Any of them, and the bare name, is understood wherever a tunable is named.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+
+from numa_core import Handle, lib, tunable_rows
+from numa_core.errors import InvalidArgument
+
+__all__ = ["GENERATIONS", "TUNABLES", "Tunable", "Tunables", "parse_assignments", "resolve"]
+
+#: The three generations of names, oldest first.
+GENERATIONS = ("2012", "3.8", "5.13")
+
+_PREFIXES = (
+    "/proc/sys/kernel/",
+    "/sys/kernel/debug/sched/",
+    "sys/kernel/debug/sched/",
+    "kernel.",
+    "kernel/",
+    "sched/",
+    "numa_balancing/",
+    "balance_numa_",
+    "numa_balancing_",
+)
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """One row: what it is called, what it may be, what it does.
+
+    ``kind`` is SYSCTL (the kernel's own), SWITCH (as posted, mended or later), INJECT or PRICE.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    text: str
+    dflt: int
+    as_posted: int
+    min: int
+    max: int
+
+    def spelling(self, generation: str) -> str:
+        """The name a kernel of that generation knows it by.
+
+        >>> TUNABLES["scan_size_mb"].spelling("3.8")
+        'kernel.numa_balancing_scan_size_mb'
+        >>> TUNABLES["numa_balancing"].spelling("2012")
+        'sched_features: NUMA'
+        """
+        if generation not in GENERATIONS:
+            raise InvalidArgument(
+                f"generation {generation!r}, permitted: {', '.join(GENERATIONS)}"
+            )
+        if self.kind != "SYSCTL":
+            return self.name
+        if self.name == "numa_balancing":
+            return "sched_features: NUMA" if generation == "2012" else "kernel.numa_balancing"
+        return {
+            "2012": f"kernel.balance_numa_{self.name}",
+            "3.8": f"kernel.numa_balancing_{self.name}",
+            "5.13": f"sched/numa_balancing/{self.name}",
+        }[generation]
+
+
+#: Every tunable by its bare name, in the core's order.
+TUNABLES: dict[str, Tunable] = {row["name"]: Tunable(**row) for row in tunable_rows()}
+_INDEX = {name: i for i, name in enumerate(TUNABLES)}
+
+
+def resolve(name: str) -> str:
+    """The bare name behind any spelling.
+
+    >>> resolve("kernel.balance_numa_scan_delay_ms"), resolve("/proc/sys/kernel/numa_balancing")
+    ('scan_delay_ms', 'numa_balancing')
+
+    Raises InvalidArgument that suggests the nearest names.
+    """
+    bare = name.strip()
+    if bare == "sched_features: NUMA":
+        return "numa_balancing"
+    while bare not in TUNABLES:
+        prefix = next((p for p in _PREFIXES if bare.startswith(p) and bare != p), None)
+        if prefix is None:
+            near = difflib.get_close_matches(bare, TUNABLES, 3, 0.5)
+            hint = f"; nearest: {', '.join(near)}" if near else "; see `numab tunables`"
+            raise InvalidArgument(f"unknown tunable {name!r}{hint}")
+        bare = bare[len(prefix) :]
+    return bare
+
+
+def _value(name: str, text: object) -> int:
+    row = TUNABLES[name]
+    try:
+        return int(str(text).strip(), 10)
+    except ValueError:
+        raise InvalidArgument(
+            f"{name} = {str(text).strip()!r}: not a whole number, permitted {row.min}..{row.max}"
+            f" {row.unit}"
+        ) from None
+
+
+def parse_assignments(words: list[str]) -> dict[str, int]:
+    """``["scan_size_mb=16", ...]`` as a checked mapping of bare names.
+
+    >>> parse_assignments(["kernel.numa_balancing_scan_size_mb=16"])
+    {'scan_size_mb': 16}
+    """
+    out = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InvalidArgument(f"{word!r} is not name=value")
+        bare = resolve(name)
+        row, number = TUNABLES[bare], _value(bare, value)
+        if not row.min <= number <= row.max:
+            raise InvalidArgument(
+                f"{bare} = {number} {row.unit}, permitted {row.min}..{row.max}"
+            )
+        out[bare] = number
+    return out
+
+
+class Tunables(MutableMapping[str, int]):
+    """A machine's tunables.  Keys take any spelling; iteration gives bare names.
+
+    Setting takes effect at once.  Values outside a row's range raise InvalidArgument and change
+    nothing; on a machine built ``as_posted`` SYSCTL rows take any 32-bit integer, as the handler
+    of 2012 did.
+
+    >>> from numab import Machine
+    >>> t = Machine("2s").tunables
+    >>> t["kernel.numa_balancing_scan_size_mb"] = 64
+    >>> t["scan_size_mb"]
+    64
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._h = handle
+
+    def __getitem__(self, name: str) -> int:
+        return lib.numab_get(self._h.m, _INDEX[resolve(name)])
+
+    def __setitem__(self, name: str, value: int) -> None:
+        bare = resolve(name)
+        self._h.check(lib.numab_set(self._h.m, _INDEX[bare], _value(bare, int(value))))
+
+    def __delitem__(self, name: str) -> None:
+        raise InvalidArgument(f"tunable {name!r} cannot be removed, only set")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TUNABLES)
+
+    def __len__(self) -> int:
+        return len(TUNABLES)
+
+    def update_checked(self, values: Mapping[str, int]) -> None:
+        """Set several, or none: all are checked before the first is set."""
+        before = {resolve(name): self[name] for name in values}
+        try:
+            for name, value in values.items():
+                self[name] = value
+        except Exception:
+            for name, value in before.items():
+                self[name] = value
+            raise
+
+    def boot(self, parameter: str) -> None:
+        """The boot parameter that the posting still missed: ``numa_balancing=enable|disable``.
+
+        ``balancenuma=`` (the spelling of version 10) is understood too.
+        """
+        name, _, value = parameter.strip().partition("=")
+        if name not in ("numa_balancing", "balancenuma") or value not in ("enable", "disable"):
+            raise InvalidArgument(
+                f"boot parameter {parameter!r}, permitted: numa_balancing=enable, "
+                "numa_balancing=disable"
+            )
+        self["numa_balancing"] = int(value == "enable")
+
+    def sysctl_text(self, generation: str = "3.8") -> str:
+        """The SYSCTL rows as ``sysctl`` prints them, one ``name = value`` a line."""
+        rows = [t for t in TUNABLES.values() if t.kind == "SYSCTL"]
+        return "".join(f"{t.spelling(generation)} = {self[t.name]}\n" for t in rows)
+
+    def load_sysctl(self, text: str) -> None:
+        """Read ``name = value`` lines in any spelling; ``#`` and ``;`` start comments.
+
+        All lines are checked before the first takes effect.
+        """
+        values = {}
+        for line in text.splitlines():
+            line = line.strip()
+            if not line or line[0] in "#;":
+                continue
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise InvalidArgument(f"{line!r} is not name = value")
+            bare = resolve(name)
+            values[bare] = _value(bare, value)
+        self.update_checked(values)

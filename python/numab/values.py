@@ -1,0 +1,190 @@
+"""Values that cross the border between a host and a machine, and the closed sets of names.
+
+Addresses are bytes, ``vpn`` page numbers of 4 KiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numa_core import ROW, ffi, lib, reason_rows
+from numa_core.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+__all__ = ["Batch", "Outcome", "Page", "Part", "Probe", "TaskInfo", "Vma", "rows"]
+
+PAGE_BYTES = 4096
+VMA_KINDS = ("anon_private", "anon_shared", "shm", "file_shared", "file_private")
+VMA_FLAGS = {"io": 1, "pfnmap": 2, "hugetlb": 4}
+OBJECT_KINDS = {"shm": "NUMAB_SHM", "file": "NUMAB_FILE_SHARED"}
+PAGE_FLAGS = (
+    "present", "marked", "pmd_marked", "huge", "writable", "accessed", "dirty", "zero",
+    "exclusive", "moving", "no_lru", "pinned", "writeback",
+)
+MPOL_MODES = ("none", "local", "preferred", "bind", "interleave")
+FAULT_KINDS = (
+    "none", "segv", "first_touch", "zero_page", "write", "cow", "hint_pte", "hint_pmd", "hint_thp",
+)
+PATTERNS = ("sweep", "uniform", "zipf")
+REASONS = tuple(name for name, _ in reason_rows())
+
+
+@dataclass(frozen=True)
+class Vma:
+    """A mapping: ``vaddr`` and ``size`` in bytes, ``prot`` like ``rw`` or ``none``."""
+
+    vaddr: int
+    size: int
+    kind: str
+    prot: str
+    flags: tuple[str, ...]
+    object: int
+    pgoff: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One access: its price, the page's node then, its last hinting fault's verdict (``none``:
+    there was no hint), page faults taken and how many of them were hints."""
+
+    cost_ps: int
+    nid: int
+    reason: str
+    faults: int
+    hints: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Many accesses: rows done, price, faults, hints."""
+
+    consumed: int
+    cost_ps: int
+    faults: int
+    hints: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, as it is: ``nid`` -1 when there is none, ``tag`` None when unset."""
+
+    nid: int
+    tag: int | None
+    mapcount: int
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What an access would meet first, and why; nothing has changed.
+
+    ``kind``: none, segv, first_touch, zero_page, write, cow, hint_pte, hint_pmd, hint_thp.
+    """
+
+    kind: str
+    reason: str
+    nid: int
+    to_nid: int
+    tag: int | None
+    new_tag: int | None
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task and its address space, now: the fields of ``struct numab_task_info``."""
+
+    tid: int
+    pid: int
+    cpu: int
+    nid: int
+    home_nid: int
+    state: int
+    numa_scan_seq: int
+    mm_numa_scan_seq: int
+    numa_scan_period_ms: int
+    node_stamp_ns: int
+    sum_exec_ns: int
+    numa_fault_tot: int
+    numa_faults_ever: int
+    debt_ps: int
+    accesses_local: int
+    accesses_remote: int
+    mm_numa_next_scan: int
+    mm_numa_scan_vpn: int
+    mm_numa_fault_tot: int
+    mm_pages: int
+
+
+def rows(vpn: Any, reads: Any = 0, writes: Any = 0) -> np.ndarray:
+    """Access rows for :meth:`Task.access_rows` and :meth:`Task.feed`: a new array, dtype ROW.
+
+    Arguments are broadcast against each other.
+
+    >>> rows([1, 2], reads=3)["reads"].tolist()
+    [3, 3]
+    """
+    pages, r, w = np.broadcast_arrays(vpn, reads, writes)
+    out = np.empty(pages.size, ROW)
+    out["page"], out["reads"], out["writes"] = pages.ravel(), r.ravel(), w.ravel()
+    return out
+
+
+def prot_bits(prot: str) -> int:
+    if prot != "none" and (not prot or set(prot) - set("rwx-")):
+        raise InvalidArgument(f"protection {prot!r}, permitted: none, or letters of rwx")
+    return 0 if prot == "none" else sum({"r": 1, "w": 2, "x": 4}.get(c, 0) for c in set(prot))
+
+
+def prot_text(prot: int) -> str:
+    return "".join(c for c, bit in (("r", 1), ("w", 2), ("x", 4)) if prot & bit) or "none"
+
+
+def choice(what: str, value: str, permitted: Sequence[str]) -> int:
+    if value not in permitted:
+        raise InvalidArgument(f"{what} {value!r}, permitted: {', '.join(permitted)}")
+    return permitted.index(value)
+
+
+def mpol(mode: str, nid: int, nodes: Iterable[int], lazy: bool) -> Any:
+    c = ffi.new("struct numab_mpol *")
+    c.mode = choice("policy mode", mode, MPOL_MODES)
+    c.flags = lib.NUMAB_MPOL_F_MOF if lazy else 0
+    c.nid = nid
+    words = [0] * 16
+    for n in nodes:
+        if not 0 <= n < 1024:
+            raise InvalidArgument(f"node {n}, permitted 0..1023")
+        words[n // 64] |= 1 << n % 64
+    mask = ffi.new("uint64_t[16]", words)
+    c.nr_mask_words, c.mask = 16, mask
+    return c, mask
+
+
+def tag_or_none(tag: int) -> int | None:
+    return None if tag == lib.NUMAB_TAG_UNSET else tag
+
+
+class Part:
+    """What processes and tasks have in common: a machine and an id."""
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        self.machine = machine
+        self._h = machine._h
+        self._id = number
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and (
+            (self.machine, self._id) == (other.machine, other._id)  # type: ignore[attr-defined]
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.machine), self._id))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._id})"
