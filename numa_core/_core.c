@@ -177,10 +177,10 @@ static int machine_fill(struct numab_machine *m, const struct numab_config *c)
 		if (!*parts[k].at)
 			return NUMAB_ENOMEM;
 	}
-	m->nr_slots = 1; /* id 0 is nobody's */
 	if (mem_grow(m, (void **)&m->ids, sizeof(*m->ids), 0, 16))
 		return NUMAB_ENOMEM;
 	m->cap_slots = 16;
+	m->nr_slots = 1; /* id 0 is nobody's */
 	return nodes_init(m, c);
 }
 
@@ -427,10 +427,14 @@ int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *sto
 			s.why = NUMAB_STOP_RING;
 			break;
 		}
-		if (run_cpus(m, &s, &err))
+		m->busy = 1;
+		last = run_cpus(m, &s, &err);
+		m->busy = 0;
+		if (last)
 			break;
 		m->now_ns += m->tick_ns;
 		tick_cpus(m);
+		apply_task_moves(m);
 		if (replay_loop_done(m, &last)) {
 			s.why = last ? NUMAB_STOP_DONE : NUMAB_STOP_LOOP;
 			s.loop = m->replay.loop;

@@ -181,7 +181,10 @@ int numab_access_rows(struct numab_machine *m, int tid, const struct numab_row *
 		return no_task(m, tid);
 	if (n && !rows)
 		return fail(m, NUMAB_EINVAL, "no rows given");
+	m->busy = 1;
 	err = run_rows(m, t, rows, n, UINT64_MAX, &p);
+	m->busy = 0;
+	apply_task_moves(m);
 	if (err == NUMAB_EAGAIN)
 		fail(m, err, "the event ring is full after %llu rows", (ull)p.rows);
 	if (err == NUMAB_EHOST) {
@@ -221,8 +224,11 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 		if (likely((val & (need | PTE_SLOT)) == need))
 			nid = pg_nid(val);
 	}
-	if (nid < 0)
+	if (nid < 0) {
+		m->busy = 1;
 		err = handle_access(&c, vpn, write, &nid);
+		m->busy = 0;
+	}
 	if (!err) {
 		row = m->matrix + ((size_t)t->nid * m->nr_ids + nid) * 2;
 		row[write != 0]++;
@@ -230,6 +236,8 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 		c.cost_ps += (uint64_t)m->tun[NUMAB_T_cpu_ps] +
 			     m->latency_ps[(size_t)t->nid * m->nr_ids + nid];
 	}
+	if (unlikely(m->nr_moving))
+		apply_task_moves(m);
 	if (unlikely(m->place_failed)) {
 		m->place_failed = 0;
 		err = fail(m, NUMAB_EHOST, "the place hook failed");

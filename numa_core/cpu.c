@@ -13,7 +13,7 @@ int rq_reserve(struct numab_machine *m, int cpu)
 	struct rq *rq = &m->rqs[cpu];
 	int cap = rq->cap ? rq->cap * 2 : 4;
 
-	if (rq->nr < rq->cap)
+	if (rq->nr + rq->incoming < rq->cap)
 		return 0;
 	if (mem_grow(m, (void **)&rq->tids, sizeof(int), rq->cap, cap))
 		return NUMAB_ENOMEM;

@@ -197,6 +197,7 @@ struct task {
 	int tid;
 	struct mm *mm;
 	int cpu, nid, home;
+	int next_cpu; /* where a move asked for by a hook will put it, -1: nowhere */
 	enum task_state state;
 	uint64_t wake_ns;
 	struct mpol *mpol;
@@ -226,6 +227,7 @@ struct node {
 struct rq {
 	int *tids; /* every live task of the CPU, ascending */
 	int nr, cap;
+	int incoming; /* moves hither that wait for the end of a batch or tick */
 	int curr;  /* ran to the end of the tick, 0: idle */
 };
 
@@ -329,6 +331,8 @@ struct numab_machine {
 	uint64_t ring_vpn, ring_end;
 
 	int place_failed;
+	int busy;      /* accesses are under way: tasks are not moved under them */
+	int nr_moving; /* moves that wait */
 	numab_place_fn place;
 	void *place_ud;
 	numab_alloc_fn alloc;
@@ -410,6 +414,7 @@ NUMAB_FUNC int mm_range(struct numab_machine *m, uint64_t vaddr, uint64_t size_b
 /* ---- task.c ---- */
 NUMAB_FUNC struct task *task_get(const struct numab_machine *m, int tid);
 NUMAB_FUNC struct mm *mm_get(const struct numab_machine *m, int pid);
+NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */

@@ -266,7 +266,8 @@ int numab_exec(struct numab_machine *m, int tid);
 /* End a task; the last one of a process frees its memory. */
 int numab_exit(struct numab_machine *m, int tid);
 
-/* Move a task; it runs there from the next tick on.  NUMAB_EINVAL: no such CPU. */
+/* Move a task.  Asked for by a hook, or while numab_run() has stopped within a tick, it runs there
+ * from the next tick (or batch of rows) on; otherwise at once.  NUMAB_EINVAL: no such CPU. */
 int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu);
 /* Home node, -1: none.  Linux: sched_setnode (patch 25). NUMAB_EINVAL: no such node. */
 int numab_task_set_home(struct numab_machine *m, int tid, int nid);

@@ -62,6 +62,7 @@ static int task_new(struct numab_machine *m, int cpu, struct task **out)
 	}
 	t->tid = m->nr_slots;
 	t->home = NUMAB_NO_NODE;
+	t->next_cpu = -1;
 	*out = t;
 	return 0;
 }
@@ -209,6 +210,10 @@ int numab_exit(struct numab_machine *m, int tid)
 	if (m->replay.active && t->cur.kind == CURSOR_REPLAY)
 		return fail(m, NUMAB_EBUSY, "task %d takes part in a replay", tid);
 	mm = t->mm;
+	if (t->next_cpu >= 0) {
+		m->rqs[t->next_cpu].incoming--;
+		m->nr_moving--;
+	}
 	rq_remove(m, t);
 	for (i = 0; mm->tids[i] != tid; i++)
 		;
@@ -224,6 +229,29 @@ int numab_exit(struct numab_machine *m, int tid)
 	return 0;
 }
 
+/* Between accesses: carry out what hooks asked for, in order of ids. */
+void apply_task_moves(struct numab_machine *m)
+{
+	int i;
+
+	if (m->busy || m->run.mid_tick)
+		return;
+	for (i = 1; m->nr_moving && i < m->nr_slots; i++) {
+		struct task *t = m->ids[i].task;
+		int cpu = t ? t->next_cpu : -1;
+
+		if (cpu < 0)
+			continue;
+		t->next_cpu = -1;
+		m->rqs[cpu].incoming--;
+		m->nr_moving--;
+		if (cpu != t->cpu) {
+			rq_remove(m, t);
+			rq_add(m, t, cpu);
+		}
+	}
+}
+
 int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu)
 {
 	struct task *t = task_get(m, tid);
@@ -232,12 +260,16 @@ int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu)
 		return no_task(m, tid);
 	if (check_cpu(m, cpu))
 		return NUMAB_EINVAL;
-	if (cpu == t->cpu)
-		return 0;
 	if (rq_reserve(m, cpu))
 		return no_memory(m);
-	rq_remove(m, t);
-	rq_add(m, t, cpu);
+	if (t->next_cpu >= 0) { /* a move that waits is replaced */
+		m->rqs[t->next_cpu].incoming--;
+		m->nr_moving--;
+	}
+	t->next_cpu = cpu;
+	m->rqs[cpu].incoming++;
+	m->nr_moving++;
+	apply_task_moves(m);
 	return 0;
 }
 
