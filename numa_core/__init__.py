@@ -7,13 +7,18 @@ dataclasses.  ``numab.h`` beside this file is the manual of the calls themselves
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import extend_path
 from typing import Any, Callable
 
 import numpy as np
 
-from . import errors
-from ._cffi import ffi as _ffi
-from ._cffi import lib as _lib
+# A checkout's numa_core/ has no built extension and shadows the installed one for commands that
+# start in the checkout's root, such as ``python -m numa_core``: look for the extension there too.
+__path__ = extend_path(__path__, __name__)
+
+from . import errors  # noqa: E402
+from ._cffi import ffi as _ffi  # noqa: E402
+from ._cffi import lib as _lib  # noqa: E402
 
 __all__ = [
     "EPOCH",
@@ -126,12 +131,14 @@ def policy_rows() -> tuple[tuple[str, str], ...]:
     )
 
 
-# ---- callbacks: a Python exception in a hook is kept, and raised where the call into C returns ----
+# ---- callbacks: an exception in a hook is kept, and raised where the call into C returns ----
 
 
 @ffi.def_extern(onerror=None)
 def numab_py_place(ud: Any, machine: Any, tid: int) -> int:
     handle = ffi.from_handle(ud)
+    if handle.pending is not None:
+        return 1
     try:
         handle.place(tid)
     except BaseException as e:  # carried home by check()
@@ -143,10 +150,12 @@ def numab_py_place(ud: Any, machine: Any, tid: int) -> int:
 @ffi.def_extern(onerror=None)
 def numab_py_filter(ud: Any, fault: Any, verdict: Any) -> None:
     handle = ffi.from_handle(ud)
+    if handle.pending is not None:
+        return  # the page stays
     try:
         handle.filter(fault, verdict)
-    except BaseException as e:
-        handle.pending = handle.pending or e
+    except BaseException as e:  # carried home by check()
+        handle.pending = e
 
 
 class _View:
@@ -240,9 +249,9 @@ class Handle:
         elif isinstance(filter, ffi.CData):
             policy.filter = filter
         else:
-            self.filter = filter
             policy.filter, policy.ud = lib.numab_py_filter, self._self
         self.check(lib.numab_use_own_policy(self.m, policy))
+        self.filter = filter if policy.ud else None
         self.keep("policy", (policy, filter))
 
 

@@ -4,14 +4,14 @@
  *
  * A map of the core, in the order in which the parts below are included (each uses only those
  * before it):
- *	alloc      the allocator hook			node       free pages, watermarks, zonelists
- *	event      errors, names, the ring		mm         entries, spans, records, VMAs
+ *	alloc      the allocator hook			event      errors, names, the ring
+ *	node       free pages, watermarks, zonelists	mm         entries, spans, records, VMAs
  *	mmap       the calls on an address space	mempolicy  where should a page be
- *	migrate    moving pages, every way to fail	stats      per-task and per-mm faults
+ *	stats      per-task and per-mm faults		migrate    moving pages, every way to fail
  *	scan       tick, task work, marks		fault      the faults
  *	cpu        run queues				task       fork, exec, exit
- *	access     the hot loop, probe			feed       rows, patterns, traces
- *	check      every invariant
+ *	access     the hot loop			feed       rows, patterns, traces
+ *	probe      looking without touching		check      every invariant
  * Read each from its end; read this file from here.
  */
 #if !defined(_DEFAULT_SOURCE)
@@ -25,16 +25,17 @@
 #include "event.c"
 #include "node.c"
 #include "mm.c"
-#include "mempolicy.c"
 #include "mmap.c"
-#include "migrate.c"
+#include "mempolicy.c"
 #include "stats.c"
+#include "migrate.c"
 #include "scan.c"
 #include "fault.c"
 #include "cpu.c"
 #include "task.c"
 #include "access.c"
 #include "feed.c"
+#include "probe.c"
 #include "check.c"
 
 /* ---- a machine's life ---- */
@@ -50,13 +51,19 @@ static int check_nodes(const struct numab_config *c, char *err, size_t err_bytes
 		const struct numab_node *n = &c->nodes[i];
 
 		if (n->nid < 0 || n->nid >= NUMAB_MAX_NODES)
-			return CONFIG_ERR("node id %d, permitted 0..%d", n->nid, NUMAB_MAX_NODES - 1);
+			return CONFIG_ERR("node id %d, permitted 0..%d", n->nid,
+					  NUMAB_MAX_NODES - 1);
 		if (i && n->nid <= c->nodes[i - 1].nid)
 			return CONFIG_ERR("node ids must ascend: %d after %d", n->nid,
 					  c->nodes[i - 1].nid);
 		if (n->pages > 1ull << 40)
 			return CONFIG_ERR("node %d has %llu pages, permitted 0..2^40", n->nid,
 					  (ull)n->pages);
+		if (n->watermark_min > 1ull << 40 || n->watermark_low > 1ull << 40 ||
+		    n->watermark_high > 1ull << 40)
+			return CONFIG_ERR("node %d: watermarks %llu, %llu, %llu, permitted 0..2^40",
+					  n->nid, (ull)n->watermark_min, (ull)n->watermark_low,
+					  (ull)n->watermark_high);
 		pages += n->pages;
 	}
 	if (!pages)
@@ -64,7 +71,8 @@ static int check_nodes(const struct numab_config *c, char *err, size_t err_bytes
 	for (i = 0; i < c->nr_nodes * c->nr_nodes; i++)
 		if (!c->distance[i])
 			return CONFIG_ERR("distance 0 between nodes %d and %d, permitted 1..255",
-					  c->nodes[i / c->nr_nodes].nid, c->nodes[i % c->nr_nodes].nid);
+					  c->nodes[i / c->nr_nodes].nid,
+					  c->nodes[i % c->nr_nodes].nid);
 	return 0;
 }
 
@@ -118,7 +126,7 @@ static void machine_parts(struct numab_machine *m, struct part *p)
 {
 	size_t ids = (size_t)m->nr_ids;
 	const struct part list[NR_PARTS] = {
-		{ (void **)&m->hist, sizeof(uint64_t) * NR_HIST * ids * 2 },
+		{ (void **)&m->hist, sizeof(uint64_t) * NR_HIST * ids },
 		{ (void **)&m->latency_ps, sizeof(uint64_t) * ids * ids },
 		{ (void **)&m->nodes, sizeof(struct node) * ids },
 		{ (void **)&m->nids, sizeof(uint16_t) * (size_t)m->nr_nodes },
@@ -126,7 +134,8 @@ static void machine_parts(struct numab_machine *m, struct part *p)
 		{ (void **)&m->cpu_nid, sizeof(int32_t) * (size_t)m->nr_cpus },
 		{ (void **)&m->rqs, sizeof(struct rq) * (size_t)m->nr_cpus },
 		{ (void **)&m->matrix, sizeof(uint64_t) * ids * ids * 2 },
-		{ (void **)&m->pending, m->external ? sizeof(struct pending) * NUMAB_MAX_MOVES : 0 },
+		{ (void **)&m->pending,
+		  m->external ? sizeof(struct pending) * NUMAB_MAX_MOVES : 0 },
 	};
 
 	memcpy(p, list, sizeof(list));
@@ -218,7 +227,6 @@ int numab_create(const struct numab_config *c, struct numab_machine **out, char 
 	m->nr_nodes = (int)c->nr_nodes;
 	m->nr_ids = c->nodes[c->nr_nodes - 1].nid + 1;
 	m->nr_cpus = (int)c->nr_cpus;
-	m->nr_hist = m->nr_ids <= 64 ? NR_HIST : 1;
 	for (i = 0; i < NUMAB_NR_TUNABLES; i++)
 		m->tun[i] = tunable_rows[i].dflt;
 	scan_isa_pick(m, NULL);
@@ -320,22 +328,14 @@ static void pay(struct task *t, uint64_t *left_ps)
 	charge_run_time(t, ps);
 }
 
-static int run_failed(struct numab_machine *m, int err)
-{
-	if (err == NUMAB_EHOST) {
-		m->place_failed = 0;
-		return fail(m, err, "the place hook failed");
-	}
-	return err;
-}
-
 /* One CPU's share of a tick, or what is left of it.  Returns 1 when the host has to act first. */
 static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, int *err)
 {
 	struct rq *rq = &m->rqs[cpu];
 
 	while (m->run.left_ps) {
-		struct task *t = pick_next_task(m, cpu);
+		/* Whom a return to the host interrupted goes on, as if there had been none. */
+		struct task *t = rq->curr ? m->ids[rq->curr].task : pick_next_task(m, cpu);
 		enum consume_result result = CONSUMED_BUDGET;
 		uint64_t cost = 0;
 
@@ -354,10 +354,14 @@ static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, in
 			stop->tid = t->tid;
 			return 1;
 		}
-		if (*err)
+		if (*err) {
+			stop->tid = t->tid;
 			return 1;
-		if (result == CONSUMED_WAITS)
+		}
+		if (result == CONSUMED_WAITS) {
 			t->blocked_tick = m->now_ns / m->tick_ns + 1;
+			rq->curr = 0;
+		}
 		if (result == CONSUMED_EMPTY) {
 			stop->why = NUMAB_STOP_FEED;
 			stop->tid = t->tid;
@@ -420,7 +424,7 @@ int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *sto
 	if (m->external)
 		return fail(m, NUMAB_EINVAL, "in external mode the host owns the time");
 	if (m->now_ns % m->tick_ns)
-		return fail(m, NUMAB_EINVAL, "the clock was set to %llu ns, not a multiple of a tick",
+		return fail(m, NUMAB_EINVAL, "the clock says %llu ns, not a multiple of a tick",
 			    (ull)m->now_ns);
 	while (until_ns - m->now_ns >= m->tick_ns && until_ns > m->now_ns) {
 		if (ring_full(m)) {
@@ -432,6 +436,11 @@ int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *sto
 		m->busy = 0;
 		if (last)
 			break;
+		if (ring_full(m)) { /* the scans of this tick want room too */
+			m->run.mid_tick = 1;
+			s.why = NUMAB_STOP_RING;
+			break;
+		}
 		m->now_ns += m->tick_ns;
 		tick_cpus(m);
 		apply_task_moves(m);
@@ -443,5 +452,5 @@ int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *sto
 	}
 	if (stop)
 		*stop = s;
-	return run_failed(m, err);
+	return place_result(m, err);
 }

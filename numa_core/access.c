@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * access.c - touching memory: the hot loop, single accesses, get_user_pages, probe
+ * access.c - touching memory: the hot loop, single accesses, get_user_pages
  *
  * run_rows() is where a run spends its time.  Beyond the processor's L2 cache it waits for entries,
  * so they are prefetched far ahead; one test of the entry decides; reads and writes are counted in
@@ -8,7 +8,9 @@
  */
 #include "internal.h"
 
-#define PREFETCH_AHEAD 64
+#define PREFETCH_AHEAD 96
+/* Rows are fetched further ahead still: random look-ups disturb the processor's own read-ahead. */
+#define PREFETCH_ROWS_AHEAD (4 * PREFETCH_AHEAD)
 #define LINES_PER_PAGE 64ull /* cache lines of a page: more accesses than that hit the cache */
 
 /* What an unmarked, exclusively mapped entry looks like when nothing at all has to be done. */
@@ -20,58 +22,33 @@ static inline uint64_t lines_of(uint64_t accesses)
 	return accesses < LINES_PER_PAGE ? accesses : LINES_PER_PAGE;
 }
 
-static inline void count_access(const struct numab_machine *m, int h, int nid, uint64_t reads,
+static inline void count_access(struct numab_machine *m, struct task *t, int nid, uint64_t reads,
 				uint64_t writes)
 {
-	uint64_t *slot = m->hist + ((size_t)h * m->nr_ids + nid) * 2;
+	uint64_t *cell = m->matrix + ((size_t)t->nid * m->nr_ids + nid) * 2;
 
-	slot[0] += reads;
-	slot[1] += writes;
+	cell[0] += reads;
+	cell[1] += writes;
+	*(nid == t->nid ? &t->acc_local : &t->acc_remote) += reads + writes;
 }
 
-/* One page, whatever it takes. */
+/* One page, whatever it takes.  NUMAB_EHOST: a hook failed, the access went through. */
 static noinline int access_slow(struct fault_ctx *c, uint64_t vpn, uint64_t reads, uint64_t writes)
 {
-	const struct numab_machine *m = c->m;
+	struct numab_machine *m = c->m;
 	uint64_t accesses;
-	int nid, err;
+	int nid = -1, err;
 
 	if (!reads && !writes)
 		reads = 1;
 	err = handle_access(c, vpn, writes != 0, &nid);
-	if (err)
+	if (unlikely(err))
 		return err;
-	count_access(m, 0, nid, reads, writes);
+	count_access(m, c->t, nid, reads, writes);
 	accesses = reads + writes;
 	c->cost_ps += accesses * (uint64_t)m->tun[NUMAB_T_cpu_ps] +
 		      lines_of(accesses) * m->latency_ps[(size_t)c->t->nid * m->nr_ids + nid];
 	return m->place_failed ? NUMAB_EHOST : 0;
-}
-
-/* The batch is over: fold the histograms into the machine's matrix and the task's totals. */
-static void fold_histograms(struct numab_machine *m, struct task *t)
-{
-	uint64_t *row = m->matrix + (size_t)t->nid * m->nr_ids * 2, local = 0, all = 0;
-	int h, i;
-
-	for (i = 0; i < m->nr_ids; i++) {
-		uint64_t reads = 0, writes = 0;
-
-		for (h = 0; h < m->nr_hist; h++) {
-			uint64_t *slot = m->hist + ((size_t)h * m->nr_ids + i) * 2;
-
-			reads += slot[0];
-			writes += slot[1];
-			slot[0] = slot[1] = 0;
-		}
-		row[2 * i] += reads;
-		row[2 * i + 1] += writes;
-		all += reads + writes;
-		if (i == t->nid)
-			local = reads + writes;
-	}
-	t->acc_local += local;
-	t->acc_remote += all - local;
 }
 
 /* A row that covers several pages, or is not in the span at hand: page by page. */
@@ -79,71 +56,187 @@ static noinline int run_wide_row(struct fault_ctx *c, const struct numab_row *ro
 				 uint64_t budget_ps, struct progress *p)
 {
 	uint64_t vpn = ROW_VPN(row->page), nr = ROW_EXTRA(row->page) + 1;
+	int err = 0;
 
-	for (; p->page < nr; p->page++) {
-		int err;
-
+	while (p->page < nr && !err) {
 		if (c->cost_ps >= budget_ps)
 			return 0;
 		if (ring_full(c->m))
 			return NUMAB_EAGAIN;
 		err = access_slow(c, vpn + p->page, row->reads, row->writes);
-		if (err)
+		if (err && err != NUMAB_EHOST) /* a hook that failed did not undo the access */
 			return err;
+		p->page++;
 	}
-	p->page = 0;
-	p->rows++;
+	if (p->page == nr) {
+		p->page = 0;
+		p->rows++;
+	}
+	return err;
+}
+
+/* ---- the hot loop ---- */
+
+/* Reads in the low half, writes in the high half, so that one addition counts both; a row without
+ * either is one read. */
+static inline uint64_t both_counts(const struct numab_row *row)
+{
+	uint64_t both = row->reads | (uint64_t)row->writes << 32;
+
+	return both + !both;
+}
+
+/* A row with neither half in these bits makes at most 62 accesses: each is a cache line, and so the
+ * price of many such rows follows from their number. */
+#define COUNT_BITS 31ull
+#define COUNTS_BIG (~(COUNT_BITS | COUNT_BITS << 32))
+/* How many such rows a histogram's word can count before its low half could overflow. */
+#define HIST_ROWS ((1ull << 32) / (COUNT_BITS + 1))
+
+static inline uint64_t accesses_of(uint64_t both)
+{
+	return (both & UINT32_MAX) + (both >> 32);
+}
+
+/* The batch is over: fold the histograms into the machine's matrix and the task's totals.  Returns
+ * the price of what they hold. */
+static uint64_t fold_histograms(struct numab_machine *m, struct task *t)
+{
+	const uint64_t *latency = m->latency_ps + (size_t)t->nid * m->nr_ids;
+	uint64_t cost = 0;
+	int h, i;
+
+	for (i = 0; i < m->nr_ids; i++) {
+		uint64_t *words = m->hist + (size_t)i * NR_HIST, sum = 0;
+
+		for (h = 0; h < NR_HIST; h++) {
+			sum += words[h];
+			words[h] = 0;
+		}
+		if (!sum)
+			continue;
+		count_access(m, t, i, sum & UINT32_MAX, sum >> 32);
+		cost += accesses_of(sum) * ((uint64_t)m->tun[NUMAB_T_cpu_ps] + latency[i]);
+	}
+	return cost;
+}
+
+#define ROW_COUNTED -1000 /* none of the error codes */
+
+static noinline int run_odd_row(struct fault_ctx *c, const struct numab_row *row)
+{
+	int err = ring_full(c->m) ? NUMAB_EAGAIN :
+				    access_slow(c, row->page, row->reads, row->writes);
+
+	return err ? err : ROW_COUNTED;
+}
+
+/* A row that takes faults, or whose counts are big.  The node whose histogram is to count it,
+ * ROW_COUNTED, or an error. */
+static flatten noinline int run_hint_row(struct fault_ctx *c, uint64_t *pte, uint64_t both,
+					 const struct numab_row *row)
+{
+	int nid = both & COUNTS_BIG ? -1 : hint_stays(c, pte, row->page, both >> 32 != 0);
+
+	return likely(nid >= 0) ? nid : run_odd_row(c, row);
+}
+
+/* What the hot loop keeps at hand. */
+struct hot {
+	struct fault_ctx *c;
+	uint64_t base, nr;   /* of the span */
+	uint64_t *pte;
+	uintptr_t table;     /* where vpn 0 would have its entry */
+	uint64_t *hist;
+	uint64_t budget_ps, cpu_ps, plain_ps;
+	const uint64_t *latency;
+};
+
+/* Entries far ahead.  The address is not tested: a prefetch of nothing does nothing. */
+static inline void prefetch_row(const struct hot *hot, const struct numab_row *row)
+{
+	prefetch_w((const void *)(hot->table + (uintptr_t)row->page * sizeof(uint64_t)));
+}
+
+/* A cache line of rows.  It may lie behind the last row: the address is computed, not used. */
+static inline void prefetch_rows_line(const struct numab_row *rows, uint64_t at)
+{
+	prefetch_r((const void *)((uintptr_t)rows + (uintptr_t)at * sizeof(*rows)));
+}
+
+/* One row, counted in histogram @h.  0, 1: not a row of this span, or the budget is used up, or an
+ * error. */
+static inline int run_row(struct hot *hot, const struct numab_row *row, unsigned h,
+			  const int budgeted)
+{
+	uint64_t at = row->page - hot->base, both = both_counts(row), val, odd;
+	int nid;
+
+	if (budgeted && unlikely(hot->c->cost_ps + hot->plain_ps >= hot->budget_ps))
+		return 1;
+	/* One comparison sends away other spans and rows of several pages. */
+	if (unlikely(at >= hot->nr))
+		return 1;
+	val = hot->pte[at];
+	/* Bits that are needed and clear, SLOT where it is set, counts that are big. */
+	odd = (val ^ NEED_WRITE) & (both >> 32 ? NEED_WRITE | PTE_SLOT : NEED_READ | PTE_SLOT);
+	nid = pg_nid(val);
+	if (unlikely(odd | (both & COUNTS_BIG))) {
+		nid = run_hint_row(hot->c, &hot->pte[at], both, row);
+		if (unlikely(nid < 0))
+			return nid == ROW_COUNTED ? 0 : nid;
+	}
+	hot->hist[(size_t)nid * NR_HIST + h] += both;
+	if (budgeted)
+		hot->plain_ps += accesses_of(both) * (hot->cpu_ps + hot->latency[nid]);
 	return 0;
 }
 
-/* The common case: rows of one page inside one span.  Stops at the first row that is neither, at
- * the end of the budget, or at an error. */
-static int run_span_rows(struct fault_ctx *c, const struct numab_row *rows, uint64_t n,
-			 uint64_t budget_ps, struct progress *p, const struct span *s)
+/* Rows of one page inside one span.  Stops at the first row that is neither, at an error, or, when
+ * there is a budget, at its end: only then is the price needed after every row. */
+static inline int run_span_rows(struct fault_ctx *c, const struct numab_row *rows, uint64_t n,
+				uint64_t budget_ps, struct progress *p, const struct span *s,
+				const int budgeted)
 {
-	struct numab_machine *m = c->m;
-	const uint64_t *latency = m->latency_ps + (size_t)c->t->nid * m->nr_ids;
-	const uint64_t base = s->base, nr = s->nr, cpu_ps = (uint64_t)m->tun[NUMAB_T_cpu_ps];
-	uint64_t *const pte = s->pte;
-	uint64_t i = p->rows, cost = c->cost_ps;
-	const size_t hist_step = m->nr_hist == NR_HIST ? (size_t)m->nr_ids * 2 : 0;
-	uint64_t *const hist = m->hist;
+	const struct numab_machine *m = c->m;
+	struct hot hot = { c, s->base, s->nr, s->pte,
+			   (uintptr_t)s->pte - (uintptr_t)s->base * sizeof(uint64_t), m->hist,
+			   budget_ps, (uint64_t)m->tun[NUMAB_T_cpu_ps], 0,
+			   m->latency_ps + (size_t)c->t->nid * m->nr_ids };
+	uint64_t i = p->rows, k;
 	int err = 0;
 
-	for (; i < n; i++) {
-		uint64_t at = rows[i].page - base, reads = rows[i].reads, writes = rows[i].writes;
-		uint64_t val, need, accesses = reads + writes, *slot;
-
-		if (i + PREFETCH_AHEAD < n) {
-			uint64_t ahead = rows[i + PREFETCH_AHEAD].page - base;
-
-			prefetch_w(&pte[ahead < nr ? ahead : 0]);
-		}
-		/* One comparison sends away other spans and rows of several pages. */
-		if (unlikely(at >= nr) || unlikely(cost >= budget_ps))
-			break;
-		val = pte[at];
-		need = writes ? NEED_WRITE : NEED_READ;
-		if (unlikely((val & (need | PTE_SLOT)) != need || !accesses)) {
-			if (ring_full(m)) {
-				err = NUMAB_EAGAIN;
-				break;
-			}
-			c->cost_ps = cost;
-			err = access_slow(c, rows[i].page, reads, writes);
-			cost = c->cost_ps;
+	for (k = i; k < n && k < i + PREFETCH_AHEAD; k++)
+		prefetch_row(&hot, &rows[k]);
+	while (n - i >= PREFETCH_AHEAD + NR_HIST) {
+		prefetch_rows_line(rows, i + PREFETCH_ROWS_AHEAD);
+		for (k = 0; k < NR_HIST; k++)
+			prefetch_row(&hot, &rows[i + PREFETCH_AHEAD + k]);
+		unroll(NR_HIST)
+		for (k = 0; k < NR_HIST; k++, i++) {
+			err = run_row(&hot, &rows[i], (unsigned)k, budgeted);
 			if (unlikely(err))
-				break;
-			continue;
+				goto out;
 		}
-		slot = hist + (i % NR_HIST) * hist_step + (size_t)pg_nid(val) * 2;
-		slot[0] += reads;
-		slot[1] += writes;
-		cost += accesses * cpu_ps + lines_of(accesses) * latency[pg_nid(val)];
 	}
-	c->cost_ps = cost;
-	p->rows = i;
-	return err;
+	for (; i < n && !err; i += !err)
+		err = run_row(&hot, &rows[i], (unsigned)(i % NR_HIST), budgeted);
+out:
+	p->rows = i + (err == NUMAB_EHOST); /* that access went through */
+	c->cost_ps += hot.plain_ps;
+	return err > 0 ? 0 : err;
+}
+
+static noinline int run_all(struct fault_ctx *c, const struct numab_row *rows, uint64_t n,
+			    struct progress *p, const struct span *s)
+{
+	return run_span_rows(c, rows, n, UINT64_MAX, p, s, 0);
+}
+
+static noinline int run_budget(struct fault_ctx *c, const struct numab_row *rows, uint64_t n,
+			       uint64_t budget_ps, struct progress *p, const struct span *s)
+{
+	return run_span_rows(c, rows, n, budget_ps, p, s, 1);
 }
 
 /* Rows in order until they are done or the budget is used up (the last row may overrun it).
@@ -151,20 +244,29 @@ static int run_span_rows(struct fault_ctx *c, const struct numab_row *rows, uint
 int run_rows(struct numab_machine *m, struct task *t, const struct numab_row *rows, uint64_t n,
 	     uint64_t budget_ps, struct progress *p)
 {
-	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0 };
+	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0, NULL, 0, 0 };
+	uint64_t stop = p->rows, plain_ps = 0;
 	int err = 0;
 
 	while (p->rows < n && c.cost_ps < budget_ps && !err) {
 		const struct numab_row *row = &rows[p->rows];
 		struct span *s = NULL;
 
+		if (p->rows == stop) {
+			plain_ps += fold_histograms(m, t);
+			stop = n - p->rows < HIST_ROWS ? n : p->rows + HIST_ROWS;
+		}
 		if (!p->page && !ROW_EXTRA(row->page))
 			s = span_find(t->mm, ROW_VPN(row->page));
-		err = s ? run_span_rows(&c, rows, n, budget_ps, p, s) :
-			  run_wide_row(&c, row, budget_ps, p);
+		if (!s)
+			err = run_wide_row(&c, row, budget_ps, p);
+		else if (budget_ps == UINT64_MAX)
+			err = run_all(&c, rows, stop, p, s);
+		else
+			err = run_budget(&c, rows, stop, budget_ps, p, s);
 	}
-	fold_histograms(m, t);
-	p->cost_ps += c.cost_ps;
+	plain_ps += fold_histograms(m, t);
+	p->cost_ps += c.cost_ps + (budget_ps == UINT64_MAX ? plain_ps : 0);
 	p->faults += c.faults;
 	p->hints += c.hints;
 	return err;
@@ -187,12 +289,10 @@ int numab_access_rows(struct numab_machine *m, int tid, const struct numab_row *
 	apply_task_moves(m);
 	if (err == NUMAB_EAGAIN)
 		fail(m, err, "the event ring is full after %llu rows", (ull)p.rows);
-	if (err == NUMAB_EHOST) {
-		m->place_failed = 0;
-		fail(m, err, "the place hook failed");
-	}
+	err = place_result(m, err);
 	if (out) {
 		out->consumed = p.rows;
+		out->pages = p.page;
 		out->cost_ps = p.cost_ps;
 		out->faults = p.faults;
 		out->hints = p.hints;
@@ -217,6 +317,8 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 	c.cost_ps = 0;
 	c.faults = c.hints = 0;
 	c.reason = NUMAB_NONE;
+	c.vma = NULL;
+	c.plain_vpn = c.plain_nr = 0;
 	s = span_find(t->mm, vpn);
 	if (likely(s != NULL)) {
 		uint64_t need = write ? NEED_WRITE : NEED_READ, val = s->pte[vpn - s->base];
@@ -238,10 +340,8 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 	}
 	if (unlikely(m->nr_moving))
 		apply_task_moves(m);
-	if (unlikely(m->place_failed)) {
-		m->place_failed = 0;
-		err = fail(m, NUMAB_EHOST, "the place hook failed");
-	}
+	if (unlikely(m->place_failed))
+		err = place_result(m, err);
 	if (out) {
 		out->cost_ps = c.cost_ps;
 		out->nid = nid;
@@ -258,10 +358,10 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 {
 	struct task *t = task_get(m, tid);
 	uint64_t vpn = vaddr / NUMAB_PAGE_BYTES, need = PTE_PRESENT | (write ? PTE_RW : 0), val;
-	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0 };
+	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, NULL, 0, 0 };
 	const struct vma *v;
 	struct span *s;
-	int nid;
+	int nid, err;
 
 	if (!t)
 		return no_task(m, tid);
@@ -275,229 +375,17 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 	v = vma_find(t->mm, vpn);
 	if (!v || v->prot == NUMAB_PROT_NONE || (write && !(v->prot & NUMAB_PROT_WRITE)))
 		return fail(m, NUMAB_EFAULT, "vpn %llu is not to be had", (ull)vpn);
-	/* follow_page sees a present entry, marked or not, and takes it: no hint, the mark stays. */
+	/* follow_page takes a present entry, marked or not: no hint, the mark stays. */
 	if (pte_present(val) && (!write || (val & PTE_RW)))
 		return 1;
-	if (pte_present(val) && pte_numa(val))
-		pte_store(s, &s->pte[vpn - s->base], pte_mknonnuma(val)); /* its write fault replaces it */
-	nid = handle_access(&c, vpn, write, &nid);
-	return nid ? nid : 1;
-}
-
-/* ---- probe ---- */
-
-static void probe_hint(struct numab_machine *m, const struct task *t, const struct vma *v,
-		       const struct span *s, uint64_t vpn, int write, struct numab_probe *out)
-{
-	int huge = out->kind == NUMAB_FAULT_HINT_THP;
-	uint64_t at = huge ? vpn & ~(SLOT_PAGES - 1) : vpn;
-	uint64_t *pte = &s->pte[at - s->base], bits = *page_bits(m, pte);
-	uint32_t flags = (write ? NUMAB_F_WRITE : 0) | (huge ? NUMAB_F_HUGE : 0) |
-			 ((*pte & PTE_EXCL) ? 0 : NUMAB_F_SHARED) |
-			 (out->kind == NUMAB_FAULT_HINT_PMD ? NUMAB_F_PMD : 0);
-	struct numab_verdict verdict;
-
-	out->tag = out->new_tag = pg_tag(bits);
-	if (out->kind == NUMAB_FAULT_HINT_PMD &&
-	    (page_mapcount(m, *pte) != 1 || !m->tun[NUMAB_T_pmd_batch_migrate])) {
-		out->reason = page_mapcount(m, *pte) != 1 ? NUMAB_NONE : NUMAB_HOLD_PMD_CLEARED;
-		return;
-	}
-	verdict = mpol_misplaced(m, t, v, at, bits, flags);
-	out->new_tag = verdict.tag;
-	out->reason = verdict.reason;
-	if (verdict.target_nid < 0)
-		return;
-	if (huge && !m->tun[NUMAB_T_thp_native_migration]) {
-		out->reason = NUMAB_HOLD_THP_SPLIT;
-		return;
-	}
-	out->reason = migrate_admit(m, bits, page_mapcount(m, *pte), verdict.target_nid,
-				    huge ? SLOT_PAGES : 1, 0);
-	if (!out->reason && (bits & PG_WRITEBACK))
-		out->reason = NUMAB_HOLD_MIGRATE_FAILED;
-	if (!out->reason && (bits & PG_PINNED))
-		out->reason = NUMAB_HOLD_MIGRATE_AGAIN;
-	if (out->reason)
-		return;
-	out->reason = m->external ? NUMAB_GO_ASKED_HOST : NUMAB_GO_MIGRATED;
-	if (m->external)
-		return;
-	out->to_nid = verdict.target_nid;
-	if (!m->tun[NUMAB_T_last_nid_transfer])
-		out->new_tag = NUMAB_TAG_UNSET;
-}
-
-/* Where an allocation would go; the fault itself is told by @kind. */
-static void probe_alloc(struct numab_machine *m, const struct task *t, const struct vma *v,
-			uint64_t vpn, uint64_t val, int kind, struct numab_probe *out)
-{
-	const uint64_t *mask = NULL;
-	int from = (val & PTE_WISH) ? pg_nid(val) : alloc_target(m, t, v, vpn, &mask);
-
-	out->kind = kind;
-	out->to_nid = page_alloc_zonelist(m, from, mask, 1, 0);
-}
-
-static void probe_write(struct numab_machine *m, const struct task *t, const struct vma *v,
-			uint64_t vpn, uint64_t val, struct numab_probe *out)
-{
-	int private_vma = v->kind == NUMAB_ANON_PRIVATE || v->kind == NUMAB_FILE_PRIVATE;
-	int copies = (val & PTE_SPECIAL) ? !(v->flags & NUMAB_VMA_PFNMAP) :
-		     !(val & PTE_EXCL) && private_vma &&
-		     (page_mapcount(m, val) != 1 || !(*rec_at(m, rec_index(val)) & REC_ANON));
-
-	out->kind = NUMAB_FAULT_WRITE;
-	if (copies)
-		probe_alloc(m, t, v, vpn, 0, NUMAB_FAULT_COW, out);
-}
-
-int numab_probe(struct numab_machine *m, int tid, uint64_t vaddr, int write,
-		struct numab_probe *out)
-{
-	uint64_t vpn = vaddr / NUMAB_PAGE_BYTES, need = PTE_PRESENT | (write ? PTE_RW : 0), val;
-	struct task *t = task_get(m, tid);
-	const struct vma *v;
-	struct span *s;
-	uint8_t flags;
-
-	if (!t || !out)
-		return m ? fail(m, t ? NUMAB_EINVAL : NUMAB_ESRCH, "no task %d", tid) : NUMAB_EINVAL;
-	memset(out, 0, sizeof(*out));
-	out->nid = out->to_nid = NUMAB_NO_NODE;
-	out->tag = out->new_tag = NUMAB_TAG_UNSET;
-	s = span_find(t->mm, vpn);
-	v = vma_find(t->mm, vpn);
-	val = s ? s->pte[vpn - s->base] : 0;
 	if (pte_present(val)) {
-		out->nid = out->to_nid = pte_nid(m, val);
-		if (!(val & PTE_SPECIAL))
-			out->tag = out->new_tag = pg_tag(*page_bits(m, &s->pte[vpn - s->base]));
+		err = gup_write_fault(&c, s, vpn);
+		return err ? err : 1;
 	}
-	if (s && (val & (need | PTE_SLOT)) == need)
-		return 0;
-	if (!v || v->prot == NUMAB_PROT_NONE || (write && !(v->prot & NUMAB_PROT_WRITE))) {
-		out->kind = NUMAB_FAULT_SEGV;
-		return 0;
-	}
-	flags = slot_of(s, vpn)->flags;
-	if (flags & SLOT_PMD_NUMA)
-		out->kind = (flags & SLOT_HUGE) ? NUMAB_FAULT_HINT_THP : NUMAB_FAULT_HINT_PMD;
-	else if (pte_numa(val))
-		out->kind = NUMAB_FAULT_HINT_PTE;
-	if (out->kind && (val & PTE_SPECIAL || !pte_present(val)))
-		out->reason = NUMAB_HOLD_PMD_CLEARED; /* only the pmd's mark is in the way */
-	else if (out->kind)
-		probe_hint(m, t, v, s, vpn, write, out);
-	else if (pte_present(val))
-		probe_write(m, t, v, vpn, val, out);
-	else if (v->kind == NUMAB_ANON_PRIVATE && !write && m->tun[NUMAB_T_zero_page] &&
-		 !m->tun[NUMAB_T_thp] && !(val & PTE_WISH) && !(v->flags & NUMAB_VMA_PFNMAP))
-		out->kind = NUMAB_FAULT_ZERO_PAGE;
-	else
-		probe_alloc(m, t, v, vpn, val, NUMAB_FAULT_FIRST_TOUCH, out);
-	return 0;
-}
-
-/* ---- looking at pages ---- */
-
-static uint32_t page_flags(const struct numab_machine *m, struct span *s, uint64_t vpn)
-{
-	uint64_t *pte = &s->pte[vpn - s->base], val = *pte, bits;
-	uint32_t f = NUMAB_PG_PRESENT;
-	uint8_t slot = slot_of(s, vpn)->flags;
-
-	f |= pte_numa(val) ? NUMAB_PG_MARKED : 0;
-	f |= (val & PTE_RW) ? NUMAB_PG_WRITABLE : 0;
-	f |= (val & PTE_ACCESSED) ? NUMAB_PG_ACCESSED : 0;
-	f |= (val & PTE_DIRTY) ? NUMAB_PG_DIRTY : 0;
-	f |= (slot & SLOT_HUGE) ? NUMAB_PG_HUGE : 0;
-	f |= (slot & SLOT_PMD_NUMA) ? NUMAB_PG_PMD_MARKED : 0;
-	if (val & PTE_SPECIAL)
-		return f | NUMAB_PG_ZERO;
-	f |= (val & PTE_EXCL) ? NUMAB_PG_EXCLUSIVE : 0;
-	bits = *page_bits(m, pte);
-	f |= (bits & PG_NO_LRU) ? NUMAB_PG_NO_LRU : 0;
-	f |= (bits & PG_PINNED) ? NUMAB_PG_PINNED : 0;
-	f |= (bits & PG_WRITEBACK) ? NUMAB_PG_WRITEBACK : 0;
-	f |= (bits & PG_MOVING) ? NUMAB_PG_MOVING : 0;
-	return f;
-}
-
-int numab_page(const struct numab_machine *m, int pid, uint64_t vpn, struct numab_page *out)
-{
-	struct mm *mm = mm_get(m, pid);
-	struct span *s;
-	uint64_t *pte;
-
-	if (!mm || !out)
-		return m && out ? NUMAB_ESRCH : NUMAB_EINVAL;
-	out->nid = NUMAB_NO_NODE;
-	out->tag = NUMAB_TAG_UNSET;
-	out->mapcount = 0;
-	out->flags = 0;
-	s = span_find(mm, vpn);
-	if (!s || !pte_present(s->pte[vpn - s->base]))
-		return 0;
-	pte = &s->pte[vpn - s->base];
-	out->flags = page_flags(m, s, vpn);
-	if (*pte & PTE_SPECIAL)
-		return 0;
-	out->nid = pte_nid(m, *pte);
-	out->tag = pg_tag(*page_bits(m, pte));
-	out->mapcount = (uint32_t)page_mapcount(m, *pte);
-	return 0;
-}
-
-int numab_page_nids(const struct numab_machine *m, int pid, uint64_t vpn, uint64_t n, int16_t *out)
-{
-	struct mm *mm = mm_get(m, pid);
-	uint64_t i;
-
-	if (!mm || (n && !out))
-		return m && !mm ? NUMAB_ESRCH : NUMAB_EINVAL;
-	for (i = 0; i < n; i++) {
-		struct span *s = span_find(mm, vpn + i);
-		uint64_t val = s ? s->pte[vpn + i - s->base] : 0;
-
-		out[i] = pte_present(val) && !(val & PTE_SPECIAL) ? (int16_t)pte_nid(m, val) : -1;
-	}
-	return 0;
-}
-
-int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_t flags, int on)
-{
-	struct mm *mm = mm_get(m, pid);
-	struct span *s = mm ? span_find(mm, vpn) : NULL;
-	uint64_t *pte = s ? &s->pte[vpn - s->base] : NULL, set;
-
-	if (!mm)
-		return no_process(m, pid);
-	if (flags & ~(uint32_t)(NUMAB_PG_NO_LRU | NUMAB_PG_PINNED | NUMAB_PG_WRITEBACK))
-		return fail(m, NUMAB_EINVAL, "page flags 0x%x, permitted 0x400, 0x800, 0x1000", flags);
-	if (!pte || !pte_present(*pte) || (*pte & PTE_SPECIAL))
-		return fail(m, NUMAB_ENOENT, "no page at vpn %llu", (ull)vpn);
-	if (slot_of(s, vpn)->flags & SLOT_HUGE)
-		pte = &s->pte[(vpn & ~(SLOT_PAGES - 1)) - s->base]; /* the head speaks for all */
-	set = ((flags & NUMAB_PG_NO_LRU) ? PG_NO_LRU : 0) |
-	      ((flags & NUMAB_PG_PINNED) ? PG_PINNED : 0) |
-	      ((flags & NUMAB_PG_WRITEBACK) ? PG_WRITEBACK : 0);
-	if (on)
-		*page_bits(m, pte) |= set;
-	else
-		*page_bits(m, pte) &= ~set;
-	return 0;
-}
-
-int numab_split_huge_page(struct numab_machine *m, int pid, uint64_t vpn)
-{
-	struct mm *mm = mm_get(m, pid);
-	struct span *s = mm ? span_find(mm, vpn) : NULL;
-
-	if (!mm)
-		return no_process(m, pid);
-	if (!s || !(slot_of(s, vpn)->flags & SLOT_HUGE))
-		return fail(m, NUMAB_ENOENT, "no huge page at vpn %llu", (ull)vpn);
-	huge_split(m, mm, s, (vpn - s->base) / SLOT_PAGES);
-	return 0;
+	m->busy = 1;
+	err = handle_access(&c, vpn, write, &nid);
+	m->busy = 0;
+	apply_task_moves(m);
+	err = place_result(m, err);
+	return err ? err : 1;
 }

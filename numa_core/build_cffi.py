@@ -34,6 +34,7 @@ ffi.set_source(
     "numa_core._cffi",
     '#include "numab.h"',
     sources=["numa_core/_core.c"],
+    depends=sorted(f"numa_core/{p.relative_to(HERE)}" for p in HERE.rglob("*.[chd]*")),
     include_dirs=["numa_core"],
     extra_compile_args=CFLAGS,
 )

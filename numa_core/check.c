@@ -12,7 +12,8 @@ struct census {
 #define BROKEN(m, ...) fail(m, NUMAB_EINVAL, "broken invariant: " __VA_ARGS__)
 
 static int check_entry(struct numab_machine *m, const struct mm *mm, const struct span *s,
-		       uint64_t vpn, uint64_t pte, struct census *n, uint64_t *excl, uint64_t *shared)
+		       uint64_t vpn, uint64_t pte, struct census *n, uint64_t *excl,
+		       uint64_t *shared)
 {
 	const struct slot *slot = slot_of(s, vpn);
 	uint64_t index;
@@ -21,10 +22,10 @@ static int check_entry(struct numab_machine *m, const struct mm *mm, const struc
 		return BROKEN(m, "NUMA and PRESENT both set at vpn %llu", (ull)vpn);
 	if (pte_present(pte) && !vma_find(mm, vpn))
 		return BROKEN(m, "vpn %llu is mapped outside any VMA", (ull)vpn);
-	if ((pte & PTE_PRESENT) && !(pte & PTE_SLOT) != !(slot->flags & SLOT_PMD_NUMA))
+	if (pte_present(pte) && !(pte & PTE_SLOT) != !(slot->flags & SLOT_PMD_NUMA))
 		return BROKEN(m, "vpn %llu and its pmd disagree on the mark", (ull)vpn);
-	if (!(pte & PTE_PRESENT) && (pte & PTE_SLOT))
-		return BROKEN(m, "vpn %llu has a pmd mark but is not present", (ull)vpn);
+	if (!pte_present(pte) && (pte & PTE_SLOT))
+		return BROKEN(m, "vpn %llu has a pmd mark but is not mapped", (ull)vpn);
 	if (!pte_present(pte))
 		return (pte & ~(PTE_WISH | PG_NID_MASK)) ?
 		       BROKEN(m, "vpn %llu is absent with bits 0x%llx", (ull)vpn, (ull)pte) : 0;
@@ -65,13 +66,14 @@ static int check_mm(struct numab_machine *m, const struct mm *mm, struct census 
 		for (k = 0; k < s->nr; k++) {
 			if (s->pte[k]) {
 				used++;
-				err = check_entry(m, mm, s, s->base + k, s->pte[k], n, excl, &shared);
+				err = check_entry(m, mm, s, s->base + k, s->pte[k], n, excl,
+						  &shared);
 				if (err)
 					return err;
 			}
 			if (k % SLOT_PAGES == SLOT_PAGES - 1) {
 				if (used != s->slots[k / SLOT_PAGES].nr_used)
-					return BROKEN(m, "slot of vpn %llu counts %u of %llu entries",
+					return BROKEN(m, "vpn %llu: slot counts %u of %llu entries",
 						      (ull)(s->base + k),
 						      s->slots[k / SLOT_PAGES].nr_used, (ull)used);
 				used = 0;

@@ -21,22 +21,30 @@ int rq_reserve(struct numab_machine *m, int cpu)
 	return 0;
 }
 
-/* A task that joins starts level with the queue, as place_entity does, so that it neither starves
- * the others nor waits for them to catch up. */
-void rq_add(struct numab_machine *m, struct task *t, int cpu)
+/* Where the queue stands: the lowest virtual run time of its other runnable tasks, and never less
+ * than what has been picked before. */
+static uint64_t rq_level(const struct numab_machine *m, const struct rq *rq, const struct task *t)
 {
-	struct rq *rq = &m->rqs[cpu];
 	uint64_t level = UINT64_MAX;
 	int i;
 
 	for (i = 0; i < rq->nr; i++) {
 		const struct task *o = m->ids[rq->tids[i]].task;
 
-		if (o->vruntime_ps < level)
+		if (o != t && o->state == TASK_RUNNABLE && o->vruntime_ps < level)
 			level = o->vruntime_ps;
 	}
-	if (rq->nr)
-		t->vruntime_ps = level;
+	return level == UINT64_MAX || level < rq->min_vruntime_ps ? rq->min_vruntime_ps : level;
+}
+
+/* A task that joins starts level with the queue, as place_entity does, so that it neither starves
+ * the others nor waits for them to catch up. */
+void rq_add(struct numab_machine *m, struct task *t, int cpu)
+{
+	struct rq *rq = &m->rqs[cpu];
+	int i;
+
+	t->vruntime_ps = rq_level(m, rq, t);
 	for (i = rq->nr; i > 0 && rq->tids[i - 1] > t->tid; i--)
 		rq->tids[i] = rq->tids[i - 1];
 	rq->tids[i] = t->tid;
@@ -60,6 +68,16 @@ void rq_remove(struct numab_machine *m, struct task *t)
 		rq->curr = 0;
 }
 
+/* Nor does a task that wakes get back what it slept. */
+void task_wake(struct numab_machine *m, struct task *t)
+{
+	uint64_t level = rq_level(m, &m->rqs[t->cpu], t);
+
+	if (t->state == TASK_ASLEEP && t->vruntime_ps < level)
+		t->vruntime_ps = level;
+	t->state = TASK_RUNNABLE;
+}
+
 void wake_sleepers(struct numab_machine *m, int cpu)
 {
 	struct rq *rq = &m->rqs[cpu];
@@ -69,14 +87,14 @@ void wake_sleepers(struct numab_machine *m, int cpu)
 		struct task *t = m->ids[rq->tids[i]].task;
 
 		if (t->state == TASK_ASLEEP && t->wake_ns <= m->now_ns)
-			t->state = TASK_RUNNABLE;
+			task_wake(m, t);
 	}
 }
 
 /* NULL: the CPU idles.  Tasks that wait for others in this tick are passed over. */
 struct task *pick_next_task(struct numab_machine *m, int cpu)
 {
-	const struct rq *rq = &m->rqs[cpu];
+	struct rq *rq = &m->rqs[cpu];
 	uint64_t tick = m->now_ns / m->tick_ns + 1;
 	struct task *best = NULL;
 	int i;
@@ -88,6 +106,8 @@ struct task *pick_next_task(struct numab_machine *m, int cpu)
 		    (!best || t->vruntime_ps < best->vruntime_ps))
 			best = t;
 	}
+	if (best && best->vruntime_ps > rq->min_vruntime_ps)
+		rq->min_vruntime_ps = best->vruntime_ps;
 	return best;
 }
 

@@ -156,6 +156,26 @@ const char *numab_migrate_reason_name(int reason)
 	return ROW_OR_NULL(migrate_reasons, reason);
 }
 
+/* A lossless ring grows for what cannot stop halfway: a scan, a call of the host's. */
+static int ring_grow(struct numab_machine *m)
+{
+	uint32_t cap = m->ring_cap * 2, i;
+	struct numab_event *ring;
+
+	if (cap < m->ring_cap)
+		return NUMAB_ENOMEM;
+	ring = (struct numab_event *)mem_alloc(m, sizeof(*ring) * (size_t)cap);
+	if (!ring)
+		return NUMAB_ENOMEM;
+	for (i = 0; i < m->ring_len; i++)
+		ring[i] = m->ring[(m->ring_head + i) % m->ring_cap];
+	mem_free(m, m->ring, sizeof(*ring) * (size_t)m->ring_cap);
+	m->ring = ring;
+	m->ring_cap = cap;
+	m->ring_head = 0;
+	return 0;
+}
+
 /* Keep an event if it touches the pages watched.  Whether the ring is on never changes a result. */
 void event_put(struct numab_machine *m, const struct numab_event *e)
 {
@@ -164,7 +184,7 @@ void event_put(struct numab_machine *m, const struct numab_event *e)
 	if (!m->ring_cap || (e->kind != NUMAB_EV_PASS &&
 			     (end <= m->ring_vpn || e->vpn >= m->ring_end)))
 		return;
-	if (m->ring_len == m->ring_cap) {
+	if (m->ring_len == m->ring_cap && (!m->ring_lossless || ring_grow(m))) {
 		m->counters[NUMAB_C_events_dropped]++;
 		return;
 	}
@@ -201,8 +221,10 @@ int numab_drain(struct numab_machine *m, struct numab_event *out, int max)
 {
 	int n = 0;
 
-	if (!m || (!out && max > 0))
+	if (!m)
 		return NUMAB_EINVAL;
+	if (!out && max > 0)
+		return fail(m, NUMAB_EINVAL, "no place for %d events", max);
 	while (n < max && m->ring_len) {
 		out[n++] = m->ring[m->ring_head];
 		m->ring_head = (m->ring_head + 1) % m->ring_cap;

@@ -9,18 +9,18 @@
  */
 #include "internal.h"
 
+#define PROT_RW (NUMAB_PROT_READ | NUMAB_PROT_WRITE)
+
 static void charge_ns(struct fault_ctx *c, int tunable)
 {
 	c->cost_ps += (uint64_t)c->m->tun[tunable] * PS_PER_NS;
 }
 
-static void hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, int from, int to,
-		       uint32_t tag_before)
+static noinline void put_hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, int from,
+				    int to, uint32_t tag_before)
 {
 	struct numab_event e;
 
-	if (!c->m->ring_cap)
-		return;
 	memset(&e, 0, sizeof(e));
 	e.now_ns = c->m->now_ns;
 	e.kind = NUMAB_EV_HINT;
@@ -34,6 +34,13 @@ static void hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, int from,
 	e.reason = c->reason;
 	e.aux = tag_before;
 	event_put(c->m, &e);
+}
+
+static inline void hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, int from, int to,
+			      uint32_t tag_before)
+{
+	if (unlikely(c->m->ring_cap))
+		put_hint_event(c, vpn, nr, from, to, tag_before);
 }
 
 /* ---- allocation ---- */
@@ -92,26 +99,36 @@ static int map_new_page(struct fault_ctx *c, const struct vma *v, struct span *s
 	return 0;
 }
 
-/* A huge page where a whole slot is free and inside the VMA.  Returns 1 when it is mapped. */
+/* Node for a huge page: where a whole slot is free and inside the VMA, and some node is not low.
+ * -1: base pages it is. */
+int huge_alloc_nid(struct numab_machine *m, const struct task *t, const struct vma *v,
+		   const struct span *s, uint64_t vpn, const uint64_t **mask)
+{
+	uint64_t head = vpn & ~(SLOT_PAGES - 1);
+	int from;
+
+	if (!m->tun[NUMAB_T_thp] || v->kind != NUMAB_ANON_PRIVATE || head < v->start ||
+	    head + SLOT_PAGES > v->end || slot_of(s, vpn)->nr_used)
+		return -1;
+	from = alloc_target(m, t, v, head, mask);
+	return page_alloc_zonelist(m, from, *mask, SLOT_PAGES, 1);
+}
+
+/* Returns 1 when a huge page is mapped. */
 static int do_huge_pmd_anonymous_page(struct fault_ctx *c, const struct vma *v, struct span *s,
 				      uint64_t vpn)
 {
 	struct numab_machine *m = c->m;
 	uint64_t head = vpn & ~(SLOT_PAGES - 1), i, val = PTE_PRESENT | PTE_ACCESSED | PTE_EXCL;
 	const uint64_t *mask;
-	int from, nid;
+	int nid = huge_alloc_nid(m, c->t, v, s, vpn, &mask);
 
-	if (!m->tun[NUMAB_T_thp] || head < v->start || head + SLOT_PAGES > v->end ||
-	    slot_of(s, vpn)->nr_used)
-		return 0;
-	from = alloc_target(m, c->t, v, head, &mask);
-	nid = page_alloc_zonelist(m, from, mask, SLOT_PAGES, 1);
 	if (nid < 0)
 		return 0;
 	page_take(m, nid, SLOT_PAGES);
 	m->counters[NUMAB_C_thp_fault_alloc]++;
 	m->counters[NUMAB_C_alloc_pages] += SLOT_PAGES;
-	if (nid != page_alloc_wanted(m, from, mask))
+	if (nid != page_alloc_wanted(m, alloc_target(m, c->t, v, head, &mask), mask))
 		m->counters[NUMAB_C_alloc_fallback] += SLOT_PAGES;
 	c->cost_ps += (uint64_t)m->tun[NUMAB_T_page_alloc_ns] * PS_PER_NS * SLOT_PAGES;
 	if (v->prot & NUMAB_PROT_WRITE)
@@ -171,8 +188,10 @@ static int do_object_fault(struct fault_ctx *c, const struct vma *v, struct span
 	if (!index)
 		return out_of_memory(c, vpn);
 	if (v->kind == NUMAB_FILE_PRIVATE && write) {
-		c->m->counters[NUMAB_C_cow_faults]++;
-		return map_new_page(c, v, s, vpn);
+		int err = map_new_page(c, v, s, vpn);
+
+		c->m->counters[NUMAB_C_cow_faults] += !err;
+		return err;
 	}
 	if (rec_mapcount(*rec_at(c->m, index)) == REC_MAP_MAX)
 		return fail(c->m, NUMAB_EBUSY, "vpn %llu is mapped 65535 times already",
@@ -188,8 +207,8 @@ static int do_object_fault(struct fault_ctx *c, const struct vma *v, struct span
 	return 0;
 }
 
-static int do_absent_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
-			  int write)
+static noinline int do_absent_page(struct fault_ctx *c, const struct vma *v, struct span *s,
+				   uint64_t vpn, int write)
 {
 	uint64_t *pte = &s->pte[vpn - s->base];
 
@@ -239,7 +258,8 @@ static uint64_t unshare(struct fault_ctx *c, uint64_t pte)
 }
 
 /* A write to a present, read-only entry.  Linux: do_wp_page. */
-static int do_wp_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn)
+static noinline int do_wp_page(struct fault_ctx *c, const struct vma *v, struct span *s,
+			       uint64_t vpn)
 {
 	uint64_t *pte = &s->pte[vpn - s->base], val = *pte;
 
@@ -258,11 +278,40 @@ static int do_wp_page(struct fault_ctx *c, const struct vma *v, struct span *s, 
 	return 0;
 }
 
+/* A huge page is never shared here: a write to a read-only one always reuses it. */
+static void do_huge_pmd_wp_page(struct fault_ctx *c, struct span *s, uint64_t vpn)
+{
+	uint64_t head = (vpn & ~(SLOT_PAGES - 1)) - s->base, i;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		s->pte[head + i] |= PTE_RW | PTE_DIRTY | PTE_ACCESSED;
+	set_access_flags_flush(c);
+}
+
+/* get_user_pages for writing, on an entry that is there and read-only: its write fault, whatever is
+ * marked.  A marked pmd stays so, an entry's own mark goes with its old value. */
+int gup_write_fault(struct fault_ctx *c, struct span *s, uint64_t vpn)
+{
+	uint64_t *pte = &s->pte[vpn - s->base], was = *pte;
+	int err;
+
+	c->m->counters[NUMAB_C_pgfault]++;
+	if (slot_of(s, vpn)->flags & SLOT_HUGE) {
+		do_huge_pmd_wp_page(c, s, vpn);
+		return 0;
+	}
+	if (pte_numa(was))
+		pte_store(s, pte, pte_mknonnuma(was));
+	err = do_wp_page(c, vma_find(c->mm, vpn), s, vpn);
+	if (err)
+		pte_store(s, pte, was); /* refused: the mark stays */
+	return err;
+}
+
 /* ---- the three hinting faults ---- */
 
 static void count_hint(struct fault_ctx *c, int page_nid)
 {
-	c->hints++;
 	c->m->counters[NUMAB_C_numa_hint_faults]++;
 	if (page_nid == c->t->nid)
 		c->m->counters[NUMAB_C_numa_hint_faults_local]++;
@@ -291,7 +340,7 @@ static int place_page(struct fault_ctx *c, const struct vma *v, struct move *mv,
 	return 1;
 }
 
-/* A marked base entry (spec 4.2). */
+/* A marked base entry (spec 4.2): the fault that runs meet most. */
 static void do_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
 			 int write)
 {
@@ -300,6 +349,7 @@ static void do_numa_page(struct fault_ctx *c, const struct vma *v, struct span *
 	uint32_t tag = pg_tag(*page_bits(c->m, mv.pte));
 	int misplaced;
 
+	c->hints++;
 	count_hint(c, from);
 	charge_ns(c, NUMAB_T_hint_ns);
 	misplaced = place_page(c, v, &mv, fault_flags(*mv.pte, write, 0));
@@ -345,15 +395,17 @@ static void pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span 
 									  c->t->nid, 1, 1);
 }
 
-/* A marked regular pmd (spec 4.3): from the slot's, or the VMA's, start to the slot's end, which may
- * reach into following VMAs. */
-static void do_pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
-			     int write)
+/* A marked regular pmd (spec 4.3): from the slot's, or the VMA's, start to the slot's end, which
+ * may reach into following VMAs. */
+static noinline void do_pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s,
+				      uint64_t vpn, int write)
 {
 	struct numab_machine *m = c->m;
 	uint64_t head = vpn & ~(SLOT_PAGES - 1), end = head + SLOT_PAGES, at;
 	const struct vma *own = v;
+	int reason = NUMAB_HOLD_PMD_CLEARED; /* the verdict on the page that was touched, if any */
 
+	c->hints++;
 	m->counters[NUMAB_C_pmd_hint_faults]++;
 	charge_ns(c, NUMAB_T_hint_ns);
 	slot_pmd_clear(s, (head - s->base) / SLOT_PAGES);
@@ -375,15 +427,18 @@ static void do_pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct sp
 			continue;
 		}
 		pmd_numa_page(c, own, s, at, write && at == vpn);
+		if (at == vpn)
+			reason = c->reason;
 	}
+	c->reason = reason;
 }
 
 /* A marked huge page (spec 4.4). */
-static void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s,
-				  uint64_t vpn, int write)
+static noinline void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma *v,
+					   struct span *s, uint64_t vpn, int write)
 {
 	struct numab_machine *m = c->m;
-	uint64_t head = vpn & ~(SLOT_PAGES - 1), slot = (head - s->base) / SLOT_PAGES;
+	uint64_t head = vpn & ~(SLOT_PAGES - 1), slot = (head - s->base) / SLOT_PAGES, i;
 	struct move mv = { c->mm, s, &s->pte[head - s->base], head, 0 };
 	int from = pg_nid(*mv.pte), nid;
 	uint32_t tag = pg_tag(*mv.pte);
@@ -409,6 +464,8 @@ static void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma *v, stru
 	decide(c, verdict.target_nid < 0 ? verdict.reason :
 		  migrate_misplaced_huge(c, &mv, verdict.target_nid));
 	slot_pmd_clear(s, slot);
+	for (i = 0; c->reason != NUMAB_GO_MIGRATED && i < SLOT_PAGES; i++)
+		mv.pte[i] |= PTE_ACCESSED; /* pmd_mknonnuma sets it, as for an entry */
 	nid = pg_nid(*mv.pte);
 	hint_event(c, head, NUMAB_SLOT_PAGES, from, nid, tag);
 	if (c->reason != NUMAB_GO_ASKED_HOST)
@@ -418,21 +475,19 @@ static void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma *v, stru
 
 /* ---- dispatch ---- */
 
-/* One fault.  Linux: handle_mm_fault, in its order (patch 8). */
-static int handle_mm_fault(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
-			   int write)
+/* One fault at a pmd, or at an entry that is not marked.  Linux: handle_mm_fault, in its order
+ * (patch 8). */
+static noinline int handle_pmd_fault(struct fault_ctx *c, const struct vma *v, struct span *s,
+				     uint64_t vpn, int write)
 {
+	uint64_t pte = s->pte[vpn - s->base];
 	struct slot *slot = slot_of(s, vpn);
-	uint64_t pte = s->pte[vpn - s->base], head = (vpn & ~(SLOT_PAGES - 1)) - s->base, i;
 
 	if (slot->flags & SLOT_HUGE) {
-		if (slot->flags & SLOT_PMD_NUMA) {
+		if (slot->flags & SLOT_PMD_NUMA)
 			do_huge_pmd_numa_page(c, v, s, vpn, write);
-			return 0;
-		}
-		for (i = 0; i < SLOT_PAGES; i++)
-			s->pte[head + i] |= PTE_RW | PTE_DIRTY | PTE_ACCESSED;
-		set_access_flags_flush(c);
+		else
+			do_huge_pmd_wp_page(c, s, vpn);
 		return 0;
 	}
 	if (slot->flags & SLOT_PMD_NUMA) {
@@ -441,14 +496,23 @@ static int handle_mm_fault(struct fault_ctx *c, const struct vma *v, struct span
 	}
 	if (!pte_present(pte))
 		return do_absent_page(c, v, s, vpn, write);
-	if (pte_numa(pte)) {
-		do_numa_page(c, v, s, vpn, write);
-		return 0;
-	}
 	return do_wp_page(c, v, s, vpn);
 }
 
-static int segv(struct fault_ctx *c, uint64_t vpn, int write, const struct vma *v)
+/* One fault.  A marked entry whose pmd is not marked comes before all others, as it is the fault
+ * that runs meet most and no pmd can be in its way: its slot is not looked at. */
+static inline int handle_mm_fault(struct fault_ctx *c, const struct vma *v, struct span *s,
+				  uint64_t vpn, int write)
+{
+	uint64_t pte = s->pte[vpn - s->base];
+
+	if (unlikely(!pte_numa(pte) || (pte & PTE_SLOT)))
+		return handle_pmd_fault(c, v, s, vpn, write);
+	do_numa_page(c, v, s, vpn, write);
+	return 0;
+}
+
+static noinline int segv(struct fault_ctx *c, uint64_t vpn, int write, const struct vma *v)
 {
 	c->m->counters[NUMAB_C_sigsegv]++;
 	return fail(c->m, NUMAB_EFAULT, "task %d: %s of vpn %llu: %s", c->t->tid,
@@ -456,25 +520,70 @@ static int segv(struct fault_ctx *c, uint64_t vpn, int write, const struct vma *
 		    v ? "the mapping does not permit it" : "nothing is mapped there");
 }
 
+/* Remember the VMA of a fault, and whether hints in it are plain: the machine's own policy, one of
+ * ours, and nobody who watches. */
+static const struct vma *fault_vma(struct fault_ctx *c, uint64_t vpn)
+{
+	const struct vma *v = c->vma = vma_find(c->mm, vpn);
+	const struct numab_machine *m = c->m;
+
+	c->plain_nr = 0;
+	if (!v || (v->prot & PROT_RW) != PROT_RW || v->mpol || c->t->mpol ||
+	    !m->policy.builtin_filter || m->ring_cap)
+		return v;
+	c->plain_vpn = v->start;
+	c->plain_nr = v->end - v->start;
+	return v;
+}
+
+/* The fault that runs meet most, in one piece and without a call: a marked exclusive entry of a VMA
+ * that was faulted on before, no policies but the machine's own, and a page that stays.  It does
+ * what the long way through do_numa_page() does, a few times faster.  The page's node, or -1: not
+ * such a fault, and nothing has been done. */
+int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int write)
+{
+	const uint64_t want = PTE_NUMA | PTE_EXCL | (write ? PTE_RW : 0), val = *pte;
+	struct numab_machine *m = c->m;
+	struct numab_verdict verdict;
+	int nid = pg_nid(val);
+
+	if ((val & (want | PTE_PRESENT | PTE_SLOT)) != want || vpn - c->plain_vpn >= c->plain_nr)
+		return -1;
+	verdict = builtin_misplaced(m, c->t, vpn, val, fault_flags(val, write, 0));
+	if (verdict.target_nid >= 0)
+		return -1;
+	c->faults++;
+	c->hints++;
+	m->counters[NUMAB_C_pgfault]++;
+	count_hint(c, nid);
+	c->cost_ps += (uint64_t)(m->tun[NUMAB_T_fault_ns] + m->tun[NUMAB_T_hint_ns]) * PS_PER_NS;
+	decide(c, verdict.reason);
+	*pte = pte_mknonnuma(pg_set_tag(val, verdict.tag)) | (write ? PTE_DIRTY : 0);
+	task_numa_fault(m, c->t, c->t->nid, 1, 0);
+	return nid;
+}
+
 /* Make an access go through, fault by fault.  *nid: node of the page then. */
 int handle_access(struct fault_ctx *c, uint64_t vpn, int write, int *nid)
 {
 	uint64_t need = PTE_PRESENT | (write ? PTE_RW : 0);
+	struct span *s = span_find(c->mm, vpn);
+	uint64_t *pte = s ? &s->pte[vpn - s->base] : NULL;
 
 	for (;;) {
-		struct span *s = span_find(c->mm, vpn);
-		uint64_t *pte = s ? &s->pte[vpn - s->base] : NULL;
-		const struct vma *v;
+		const struct vma *v = c->vma;
 		int err;
 
 		if (pte && (*pte & (need | PTE_SLOT)) == need) {
 			*pte |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
-			*nid = pte_nid(c->m, *pte);
+			/* The zero page and bare frames belong to no node: they count as local. */
+			*nid = (*pte & PTE_SPECIAL) ? c->t->nid : pte_nid(c->m, *pte);
 			return 0;
 		}
 		/* The architecture's fault code rejects first: real PROT_NONE never gets to the
 		 * hinting handlers, though the bit is the same. */
-		v = vma_find(c->mm, vpn);
+		if (!v || vpn < v->start || vpn >= v->end)
+			v = fault_vma(c, vpn);
 		if (!v || v->prot == NUMAB_PROT_NONE || (write && !(v->prot & NUMAB_PROT_WRITE)))
 			return segv(c, vpn, write, v);
 		c->faults++;

@@ -5,23 +5,6 @@
 #include "internal.h"
 
 #define MAX_PATTERN_PAGES (1ull << 36)
-#define ZIPF_EXACT_RANKS 256u     /* ranks that get a segment of their own; behind them segments grow */
-#define ZIPF_SEGMENTS_PER_OCTAVE 64u
-#define ZIPF_MAX_SEGMENTS (ZIPF_EXACT_RANKS + 30 * ZIPF_SEGMENTS_PER_OCTAVE)
-
-static void zipf_free(struct numab_machine *m, struct zipf *z)
-{
-	mem_free(m, z->cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
-	mem_free(m, z->first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
-	z->cumul = z->first = NULL;
-}
-
-void cursor_free(struct numab_machine *m, struct cursor *c)
-{
-	zipf_free(m, &c->zipf);
-	mem_free(m, c->buffer, sizeof(struct numab_row) * PATTERN_ROWS);
-	memset(c, 0, sizeof(*c));
-}
 
 static struct task *feedable(struct numab_machine *m, int tid, int *err)
 {
@@ -65,7 +48,8 @@ static uint64_t log2_fix(uint64_t x)
 
 	while (!(x >> whole))
 		whole--;
-	y = whole >= 31 ? x >> (whole - 31) : x << (31 - whole); /* [2^31, 2^32) stands for [1, 2) */
+	/* [2^31, 2^32) stands for [1, 2) */
+	y = whole >= 31 ? x >> (whole - 31) : x << (31 - whole);
 	for (i = 31; i >= 0; i--) {
 		y = (y * y) >> 31;
 		if (y >> 32) {
@@ -120,11 +104,22 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 	return a;
 }
 
-/* Segments of ranks: the first few alone, then 64 an octave, inside which ranks are equally likely. */
+/* weight * len / 2^shift, where the product may have 82 bits and shift is at most 26. */
+static uint64_t mul_shift(uint64_t weight, uint64_t len, int shift)
+{
+	uint64_t low = weight & ((1ull << 26) - 1);
+
+	return ((weight >> 26) * len << (26 - shift)) + (low * len >> shift);
+}
+
+/* Segments of ranks: the first few alone, then 64 an octave, whose ranks are equally likely. */
 static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_milli)
 {
 	uint64_t rank = 0, total = 0;
+	int shift = 12; /* so that the total stays below 2^63: weights have 52 bits, pages 36 */
 
+	while (nr_pages >> (shift + 11))
+		shift++;
 	z->nr = 0;
 	while (rank < nr_pages && z->nr < ZIPF_MAX_SEGMENTS) {
 		uint64_t len = 1, mid, weight;
@@ -134,9 +129,8 @@ static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_mill
 		if (len > nr_pages - rank || z->nr == ZIPF_MAX_SEGMENTS - 1)
 			len = nr_pages - rank;
 		mid = rank + 1 + (len - 1) / 2;
-		weight = exp2_neg_fix(log2_fix(mid) * theta_milli / 1000);
-		weight = (weight >> 12 ? weight >> 12 : 1) * (len < (1u << 22) ? len : 1u << 22);
-		total += weight;
+		weight = mul_shift(exp2_neg_fix(log2_fix(mid) * theta_milli / 1000), len, shift);
+		total += weight ? weight : 1;
 		z->first[z->nr] = rank;
 		z->cumul[z->nr++] = total;
 		rank += len;
@@ -164,7 +158,9 @@ static uint64_t zipf_page(const struct zipf *z, uint64_t *rng, uint64_t nr_pages
 	rank = z->first[lo] + rng_below(rng, z->first[lo + 1] - z->first[lo]);
 	if (nr_pages <= 0xffffffffull)
 		return rank * z->mult % nr_pages;
-	return (rank ^ (rank >> 18)) % nr_pages;
+	/* the same in two steps, as the product may have 72 bits */
+	return ((((rank >> 18) * z->mult % nr_pages) << 18) + (rank & 0x3ffff) * z->mult) %
+	       nr_pages;
 }
 
 /* ---- patterns ---- */
@@ -175,15 +171,18 @@ static int check_pattern(struct numab_machine *m, const struct numab_pattern *p)
 		return fail(m, NUMAB_EINVAL, "pattern kind %u, permitted 0..2", p ? p->kind : 0);
 	if (!p->nr_pages || p->nr_pages > MAX_PATTERN_PAGES || p->vpn >= MAX_VPN ||
 	    p->vpn + p->nr_pages > MAX_VPN)
-		return fail(m, NUMAB_EINVAL, "pattern of %llu pages from vpn %llu: 1..2^36 below 2^48",
+		return fail(m, NUMAB_EINVAL,
+			    "pattern of %llu pages from vpn %llu: 1..2^36 below 2^48",
 			    (ull)p->nr_pages, (ull)p->vpn);
 	if (p->kind == NUMAB_ZIPF && (p->theta_milli < 1 || p->theta_milli > 4000))
 		return fail(m, NUMAB_EINVAL, "theta_milli %u, permitted 1..4000", p->theta_milli);
 	if (p->write_permille > 1000)
 		return fail(m, NUMAB_EINVAL, "write_permille %u, permitted 0..1000",
 			    p->write_permille);
-	if (!p->reads && !p->writes)
-		return fail(m, NUMAB_EINVAL, "a touch needs reads or writes");
+	if ((!p->reads && !p->writes) || p->reads > UINT32_MAX - p->writes)
+		return fail(m, NUMAB_EINVAL,
+			    "a touch of %u reads and %u writes, permitted 1..2^32-1 in all",
+			    p->reads, p->writes);
 	return 0;
 }
 

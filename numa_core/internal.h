@@ -3,8 +3,8 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > feed > access > task > cpu > fault, scan > stats > migrate > mempolicy > mmap > mm >
- *	node > event > alloc
+ *	_core > probe > feed > access > task > cpu > fault, scan > migrate > stats > mempolicy >
+ *	mmap > mm > node > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -28,14 +28,21 @@
 #if defined(__GNUC__)
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define prefetch_r(p) __builtin_prefetch((p), 0, 3)
 #define prefetch_w(p) __builtin_prefetch((p), 1, 3)
+#define unroll_pragma(text) _Pragma(#text)
+#define unroll(n) unroll_pragma(GCC unroll 4)
 #define noinline __attribute__((noinline))
+#define flatten __attribute__((flatten)) /* inline all that it calls, where it is in sight */
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 #else
 #define likely(x) (x)
 #define unlikely(x) (x)
+#define prefetch_r(p) ((void)(p))
 #define prefetch_w(p) ((void)(p))
 #define noinline
+#define flatten
+#define unroll(n)
 #define printf_like(f, a)
 #endif
 
@@ -61,7 +68,7 @@ typedef unsigned long long ull; /* what printf wants for 64 bits */
  *
  *	 0 PRESENT  1 RW  5 ACCESSED  6 DIRTY  8 NUMA (= PROTNONE; "numa" is NUMA without PRESENT)
  *	 9 EXCL: an exclusively mapped page that lives in this entry alone, mapcount 1
- *	10 SLOT: present, but its pmd is marked (so that one test of the entry suffices)
+ *	10 SLOT: mapped, but its pmd is marked (so that one test of the entry suffices)
  *	11 SPECIAL: no page behind it (zero page, page frame mapping)
  *	12..21 node, 22..42 tag, 43..47 page flags	if EXCL
  *	12..47 index of the shared record		if neither EXCL nor SPECIAL
@@ -169,6 +176,10 @@ struct mm {
 enum cursor_kind { CURSOR_NONE, CURSOR_ROWS, CURSOR_PATTERN, CURSOR_REPLAY };
 #define PATTERN_ROWS 256u
 
+#define ZIPF_EXACT_RANKS 256u /* ranks that get a segment of their own; behind them segments grow */
+#define ZIPF_SEGMENTS_PER_OCTAVE 64u
+#define ZIPF_MAX_SEGMENTS (ZIPF_EXACT_RANKS + 30 * ZIPF_SEGMENTS_PER_OCTAVE)
+
 struct zipf {
 	uint32_t nr;       /* segments */
 	uint64_t *cumul;   /* [nr]: weight up to and with this one */
@@ -229,6 +240,7 @@ struct rq {
 	int nr, cap;
 	int incoming; /* moves hither that wait for the end of a batch or tick */
 	int curr;  /* ran to the end of the tick, 0: idle */
+	uint64_t min_vruntime_ps; /* the highest that was ever picked as the lowest */
 };
 
 struct replay {
@@ -272,6 +284,7 @@ typedef uint64_t (*mark_entries_fn)(uint64_t *pte, uint64_t n, int want_nids, st
 struct machine_policy {
 	char name[32];
 	struct numab_policy ops;
+	int builtin_filter; /* one of ours */
 };
 
 #define NR_HIST 4
@@ -283,8 +296,7 @@ struct machine_policy {
 struct numab_machine {
 	/* hot */
 	int nr_ids;
-	int nr_hist;
-	uint64_t *hist;       /* [nr_hist][nr_ids][2] reads, writes of the running batch */
+	uint64_t *hist;       /* [nr_ids][NR_HIST] reads | writes << 32 of the running batch */
 	uint64_t *latency_ps; /* [nr_ids][nr_ids] one cache line */
 	uint64_t **rec_chunks;
 	uint64_t counters[NUMAB_NR_COUNTERS];
@@ -304,7 +316,6 @@ struct numab_machine {
 	struct node *nodes; /* [nr_ids] */
 	uint16_t *nids;     /* [nr_nodes] online, ascending */
 	int nr_nodes;
-	int zero_nid;       /* where the zero page is */
 	uint8_t *distance;  /* [nr_ids][nr_ids] */
 	int32_t *cpu_nid;   /* [nr_cpus] */
 	struct rq *rqs;     /* [nr_cpus] */
@@ -349,6 +360,9 @@ struct fault_ctx {
 	uint64_t cost_ps;
 	uint32_t faults, hints;
 	int reason;
+	/* Of the last fault; VMAs, policies and the ring stay as they are within a batch. */
+	const struct vma *vma;
+	uint64_t plain_vpn, plain_nr; /* its pages if hint_stays() may serve them, else none */
 };
 
 /* ---- alloc.c ---- */
@@ -380,6 +394,8 @@ NUMAB_FUNC int rate_limited(struct numab_machine *m, int nid, uint64_t pages, in
 NUMAB_FUNC int rate_limit_holds_scan(const struct numab_machine *m, int nid);
 
 /* ---- mm.c ---- */
+NUMAB_FUNC void mpol_put(struct numab_machine *m, struct mpol *p);
+NUMAB_FUNC struct mpol *mpol_get(struct mpol *p);
 NUMAB_FUNC struct mm *mm_new(struct numab_machine *m, int pid);
 NUMAB_FUNC void mm_free(struct numab_machine *m, struct mm *mm);
 NUMAB_FUNC struct span *span_find(struct mm *mm, uint64_t vpn);
@@ -410,19 +426,21 @@ NUMAB_FUNC void object_put(struct numab_machine *m, int object);
 NUMAB_FUNC void object_free(struct numab_machine *m, struct object *o);
 NUMAB_FUNC int mm_range(struct numab_machine *m, uint64_t vaddr, uint64_t size_bytes,
 			uint64_t *start, uint64_t *end);
+NUMAB_FUNC int mm_range_covered(struct numab_machine *m, const struct mm *mm, uint64_t start,
+				uint64_t end);
+NUMAB_FUNC void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end);
 
 /* ---- task.c ---- */
-NUMAB_FUNC struct task *task_get(const struct numab_machine *m, int tid);
-NUMAB_FUNC struct mm *mm_get(const struct numab_machine *m, int pid);
 NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
+NUMAB_FUNC void cursor_free(struct numab_machine *m, struct cursor *c);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
-NUMAB_FUNC void mpol_put(struct numab_machine *m, struct mpol *p);
-NUMAB_FUNC struct mpol *mpol_get(struct mpol *p);
-NUMAB_FUNC int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out);
 NUMAB_FUNC int alloc_target(struct numab_machine *m, const struct task *t, const struct vma *v,
 			    uint64_t vpn, const uint64_t **mask);
+NUMAB_FUNC struct numab_verdict builtin_misplaced(const struct numab_machine *m,
+						  const struct task *t, uint64_t vpn,
+						  uint64_t bits, uint32_t flags);
 NUMAB_FUNC struct numab_verdict mpol_misplaced(struct numab_machine *m, const struct task *t,
 					       const struct vma *v, uint64_t vpn,
 					       uint64_t page_bits, uint32_t flags);
@@ -445,6 +463,7 @@ NUMAB_FUNC void task_numa_fault(struct numab_machine *m, struct task *t, int nid
 				int misplaced);
 NUMAB_FUNC void reset_ptenuma_scan(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void decide(struct fault_ctx *c, int reason);
+NUMAB_FUNC int place_result(struct numab_machine *m, int err);
 
 /* ---- scan.c ---- */
 NUMAB_FUNC int scan_isa_pick(struct numab_machine *m, const char *name);
@@ -453,6 +472,10 @@ NUMAB_FUNC int64_t task_numa_work(struct numab_machine *m, struct task *t);
 NUMAB_FUNC uint64_t jiffies(const struct numab_machine *m);
 
 /* ---- fault.c ---- */
+NUMAB_FUNC int huge_alloc_nid(struct numab_machine *m, const struct task *t, const struct vma *v,
+			      const struct span *s, uint64_t vpn, const uint64_t **mask);
+NUMAB_FUNC int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int write);
+NUMAB_FUNC int gup_write_fault(struct fault_ctx *c, struct span *s, uint64_t vpn);
 NUMAB_FUNC int handle_access(struct fault_ctx *c, uint64_t vpn, int write, int *nid);
 
 /* ---- cpu.c ---- */
@@ -461,6 +484,7 @@ NUMAB_FUNC void rq_add(struct numab_machine *m, struct task *t, int cpu);
 NUMAB_FUNC void rq_remove(struct numab_machine *m, struct task *t);
 NUMAB_FUNC struct task *pick_next_task(struct numab_machine *m, int cpu);
 NUMAB_FUNC void charge_run_time(struct task *t, uint64_t ps);
+NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void wake_sleepers(struct numab_machine *m, int cpu);
 
 /* ---- access.c ---- */
@@ -477,11 +501,20 @@ NUMAB_FUNC int run_rows(struct numab_machine *m, struct task *t, const struct nu
 enum consume_result { CONSUMED_BUDGET, CONSUMED_EMPTY, CONSUMED_WAITS };
 NUMAB_FUNC int cursor_run(struct numab_machine *m, struct task *t, uint64_t budget_ps,
 			  uint64_t *cost_ps, enum consume_result *result);
-NUMAB_FUNC void cursor_free(struct numab_machine *m, struct cursor *c);
 NUMAB_FUNC void replay_free(struct numab_machine *m);
 NUMAB_FUNC int replay_loop_done(struct numab_machine *m, int *last);
 
-/* ---- inline: entries and pages ---- */
+/* ---- inline: ids, entries and pages ---- */
+
+static inline struct task *task_get(const struct numab_machine *m, int tid)
+{
+	return m && tid > 0 && tid < m->nr_slots ? m->ids[tid].task : NULL;
+}
+
+static inline struct mm *mm_get(const struct numab_machine *m, int pid)
+{
+	return m && pid > 0 && pid < m->nr_slots ? m->ids[pid].mm : NULL;
+}
 
 static inline int ring_full(const struct numab_machine *m)
 {
@@ -507,7 +540,7 @@ static inline uint64_t pte_mknonnuma(uint64_t pte)
 
 static inline uint64_t pte_mknuma(uint64_t pte)
 {
-	return (pte & ~(PTE_PRESENT | PTE_SLOT)) | PTE_NUMA;
+	return (pte & ~PTE_PRESENT) | PTE_NUMA;
 }
 
 static inline int pg_nid(uint64_t bits)
@@ -566,7 +599,7 @@ static inline int pte_nid(const struct numab_machine *m, uint64_t pte)
 	if (pte & PTE_EXCL)
 		return pg_nid(pte);
 	if (pte & PTE_SPECIAL)
-		return m->zero_nid;
+		return NUMAB_NO_NODE;
 	return pg_nid(*rec_at(m, rec_index(pte)));
 }
 
@@ -590,12 +623,18 @@ static inline struct slot *slot_of(const struct span *s, uint64_t vpn)
 }
 
 /* The one way an entry gets a new value: keeps the slot's count of used entries, and SLOT set in
- * every present entry of a marked pmd. */
+ * every mapped entry of a marked pmd, marked ones included.  An entry that stays mapped therefore
+ * knows all of its slot, which is left alone then: a miss less in every hinting fault. */
 static inline void pte_store(struct span *s, uint64_t *pte, uint64_t val)
 {
-	struct slot *slot = &s->slots[(uint64_t)(pte - s->pte) / SLOT_PAGES];
+	struct slot *slot;
 
-	if ((slot->flags & SLOT_PMD_NUMA) && (val & PTE_PRESENT))
+	if (likely(pte_present(*pte) && pte_present(val))) {
+		*pte = (val & ~PTE_SLOT) | (*pte & PTE_SLOT);
+		return;
+	}
+	slot = &s->slots[(uint64_t)(pte - s->pte) / SLOT_PAGES];
+	if ((slot->flags & SLOT_PMD_NUMA) && pte_present(val))
 		val |= PTE_SLOT;
 	else
 		val &= ~PTE_SLOT;

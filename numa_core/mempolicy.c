@@ -41,6 +41,7 @@ int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *p)
 	if ((p->flags & NUMAB_POLICY_MOF) && !p->filter)
 		return fail(m, NUMAB_EINVAL, "policy %s: NUMAB_POLICY_MOF needs a filter", p->name);
 	m->policy.ops = *p;
+	m->policy.builtin_filter = is_builtin_filter(p->filter);
 	memmove(m->policy.name, p->name, strlen(p->name) + 1);
 	m->policy.ops.name = m->policy.name;
 	return 0;
@@ -60,21 +61,8 @@ int numab_use_policy(struct numab_machine *m, const char *name)
 
 /* ---- the target rules ---- */
 
-struct mpol *mpol_get(struct mpol *p)
-{
-	if (p)
-		p->refs++;
-	return p;
-}
-
-void mpol_put(struct numab_machine *m, struct mpol *p)
-{
-	if (p && --p->refs == 0)
-		mem_free(m, p, sizeof(*p));
-}
-
 /* Check a descriptor and build the object; *out stays NULL for NUMAB_MPOL_NONE. */
-int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out)
+static int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out)
 {
 	struct mpol *p;
 	uint32_t i;
@@ -199,20 +187,12 @@ static struct numab_verdict explicit_policy(struct numab_machine *m, const struc
 	return want == page_nid ? verdict_stay(NUMAB_HOLD_LOCAL, tag) : verdict_go(want, tag);
 }
 
-/* Where should this page be?  The verdict's tag is to be stored on the page whatever else happens.
- * Changes nothing, so that numab_probe() can ask too. */
-struct numab_verdict mpol_misplaced(struct numab_machine *m, const struct task *t,
-				    const struct vma *v, uint64_t vpn, uint64_t bits, uint32_t flags)
+static inline struct numab_fault describe_fault(const struct numab_machine *m,
+						const struct task *t, uint64_t vpn, uint64_t bits,
+						uint32_t flags)
 {
-	const struct mpol *p = get_vma_policy(t, v);
-	uint32_t tag = pg_tag(bits);
-	struct numab_verdict out;
 	struct numab_fault f;
 
-	if (p)
-		return explicit_policy(m, p, t, v, vpn, pg_nid(bits), tag);
-	if (automatic_nid(m, t) < 0)
-		return verdict_stay(NUMAB_HOLD_NO_MOF, tag);
 	f.now_ns = m->now_ns;
 	f.vpn = vpn;
 	f.tid = t->tid;
@@ -222,21 +202,62 @@ struct numab_verdict mpol_misplaced(struct numab_machine *m, const struct task *
 	f.page_nid = pg_nid(bits);
 	f.home_nid = (m->policy.ops.flags & NUMAB_POLICY_HOME) ? t->home : NUMAB_NO_NODE;
 	f.policy_nid = automatic_nid(m, t);
-	f.tag = tag;
+	f.tag = pg_tag(bits);
 	f.flags = flags;
 	f.reserved = 0;
-	out = verdict_stay(NUMAB_HOLD_USER_FILTER, tag);
+	return f;
+}
+
+/* A user's filter may answer anything. */
+static noinline struct numab_verdict ask_own_filter(const struct numab_machine *m,
+						    const struct task *t, uint64_t vpn,
+						    uint64_t bits, uint32_t flags)
+{
+	struct numab_fault f = describe_fault(m, t, vpn, bits, flags);
+	struct numab_verdict out = verdict_stay(NUMAB_HOLD_USER_FILTER, f.tag);
+
 	m->policy.ops.filter(m->policy.ops.ud, &f, &out);
 	out.tag &= NUMAB_TAG_UNSET;
 	if (out.target_nid == f.page_nid)
 		out = verdict_stay(NUMAB_HOLD_LOCAL, out.tag);
-	if (out.target_nid >= m->nr_ids || (out.target_nid >= 0 && !m->nodes[out.target_nid].online))
+	if (out.target_nid >= m->nr_ids ||
+	    (out.target_nid >= 0 && !m->nodes[out.target_nid].online))
 		out = verdict_stay(NUMAB_HOLD_USER_FILTER, out.tag);
-	if (out.target_nid < 0 && (out.reason <= NUMAB_GO_ASKED_HOST || out.reason >= NUMAB_NR_REASONS))
+	if (out.target_nid < 0 &&
+	    (out.reason <= NUMAB_GO_ASKED_HOST || out.reason >= NUMAB_NR_REASONS))
 		out.reason = NUMAB_HOLD_USER_FILTER;
 	if (out.target_nid < 0)
 		out.target_nid = NUMAB_NO_NODE;
 	return out;
+}
+
+/* What a built-in policy says; needs no call.  See mpol_misplaced(). */
+struct numab_verdict builtin_misplaced(const struct numab_machine *m, const struct task *t,
+				       uint64_t vpn, uint64_t bits, uint32_t flags)
+{
+	struct numab_verdict out;
+	struct numab_fault f;
+
+	if (automatic_nid(m, t) < 0)
+		return verdict_stay(NUMAB_HOLD_NO_MOF, pg_tag(bits));
+	f = describe_fault(m, t, vpn, bits, flags);
+	builtin_filter(m->policy.ops.filter, &f, &out);
+	return out;
+}
+
+/* Where should this page be?  The verdict's tag is to be stored on the page whatever else happens.
+ * Changes nothing, so that numab_probe() can ask too. */
+struct numab_verdict mpol_misplaced(struct numab_machine *m, const struct task *t,
+				    const struct vma *v, uint64_t vpn, uint64_t bits,
+				    uint32_t flags)
+{
+	const struct mpol *p = get_vma_policy(t, v);
+
+	if (p)
+		return explicit_policy(m, p, t, v, vpn, pg_nid(bits), pg_tag(bits));
+	if (automatic_nid(m, t) >= 0 && !m->policy.builtin_filter)
+		return ask_own_filter(m, t, vpn, bits, flags);
+	return builtin_misplaced(m, t, vpn, bits, flags);
 }
 
 int numab_set_task_policy(struct numab_machine *m, int tid, const struct numab_mpol *policy)
@@ -252,5 +273,37 @@ int numab_set_task_policy(struct numab_machine *m, int tid, const struct numab_m
 		return err;
 	mpol_put(m, t->mpol);
 	t->mpol = p;
+	return 0;
+}
+
+int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
+			 const struct numab_mpol *policy)
+{
+	struct mm *mm = mm_get(m, pid);
+	uint64_t start, end;
+	struct mpol *p;
+	uint32_t i;
+	int err;
+
+	if (!mm)
+		return no_process(m, pid);
+	err = mm_range(m, vaddr, size_bytes, &start, &end);
+	if (!err)
+		err = mm_range_covered(m, mm, start, end);
+	if (!err)
+		err = mpol_new(m, policy, &p);
+	if (err)
+		return err;
+	if (vmas_reserve(m, mm, 2)) {
+		mpol_put(m, p);
+		return no_memory(m);
+	}
+	cut_borders(m, mm, start, end);
+	i = vma_first_ending_after(mm, start);
+	for (; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+		mpol_put(m, mm->vmas[i].mpol);
+		mm->vmas[i].mpol = mpol_get(p);
+	}
+	mpol_put(m, p);
 	return 0;
 }

@@ -91,6 +91,8 @@ static void mm_migrate_pages_event(struct numab_machine *m, const struct mm *mm,
 	m->counters[NUMAB_C_pgmigrate_success] += n->moved;
 	m->counters[NUMAB_C_pgmigrate_fail] += n->failed;
 	m->counters[NUMAB_C_migrate_calls]++;
+	if (!m->ring_cap)
+		return;
 	memset(&e, 0, sizeof(e));
 	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_MIGRATE;
@@ -133,8 +135,8 @@ static struct tally migrate_list(struct numab_machine *m, struct move *list, uin
 	return n;
 }
 
-/* Would migrate_misplaced_page get as far as migrating?  NUMAB_NONE, or the reason against.  commit:
- * the request also counts against the rate limit. */
+/* Would migrate_misplaced_page get as far as migrating?  NUMAB_NONE, or the reason against.
+ * commit: the request also counts against the rate limit. */
 int migrate_admit(struct numab_machine *m, uint64_t bits, int mapcount, int nid, uint64_t pages,
 		  int commit)
 {
@@ -201,7 +203,7 @@ static uint64_t ns_price(const struct numab_machine *m, int tunable, uint64_t ti
 
 /* Move the page of one entry to @nid, or say why not.  On success the entry maps the new page and
  * is accessible (patch 17: no second fault). */
-int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid)
+noinline int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid)
 {
 	struct numab_machine *m = c->m;
 	uint64_t *bits = page_bits(m, mv->pte);
@@ -217,6 +219,8 @@ int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid)
 		return ask_host(c, mv, bits, nid, 1);
 	n = migrate_list(m, &list, 1, nid, NUMAB_MIGRATE_ASYNC, NUMAB_MR_NUMA_MISPLACED, c->t->cpu,
 			 &c->cost_ps);
+	if (n.moved && !(*mv->pte & PTE_EXCL)) /* a record's only mapping: restored all the same */
+		pte_store(mv->span, mv->pte, restored_pte(mv->mm, mv->vpn, *mv->pte));
 	m->counters[NUMAB_C_numa_pages_migrated] += n.moved;
 	c->cost_ps += ns_price(m, n.moved ? NUMAB_T_migrate_ns : NUMAB_T_migrate_fail_ns, 1);
 	return tally_reason(&n);
@@ -321,6 +325,8 @@ int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vp
 	if (!numab_migrate_mode_name(mode) || !numab_migrate_reason_name(reason))
 		return fail(m, NUMAB_EINVAL, "mode %d or reason %d, permitted 0..2 and 0..6", mode,
 			    reason);
+	if (n && !vpns)
+		return fail(m, NUMAB_EINVAL, "no pages given");
 	for (i = 0; i < n; i++)
 		if (vpns[i] >= MAX_VPN || (i && vpns[i] <= vpns[i - 1]))
 			return fail(m, NUMAB_EINVAL, "page numbers must ascend below 2^48");
@@ -337,7 +343,8 @@ int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vp
 		*page_bits(m, list[i].pte) &= ~PG_MOVING;
 	mem_free(m, list, sizeof(*list) * (size_t)(n + 1));
 	if (t.nomem)
-		return fail(m, NUMAB_ENOMEM, "node %d has no free page above its min watermark", nid);
+		return fail(m, NUMAB_ENOMEM, "node %d has no free page above its min watermark",
+			    nid);
 	return (int64_t)(t.failed + t.retry);
 }
 
@@ -347,8 +354,10 @@ int numab_moves(struct numab_machine *m, struct numab_move *out, int max)
 {
 	int i, n = 0;
 
-	if (!m || (!out && max > 0))
+	if (!m)
 		return NUMAB_EINVAL;
+	if (!out && max > 0)
+		return fail(m, NUMAB_EINVAL, "no place for %d moves", max);
 	while (m->pending && n < max) {
 		struct pending *p = NULL;
 
@@ -372,9 +381,16 @@ int numab_moves(struct numab_machine *m, struct numab_move *out, int max)
 	return n;
 }
 
-/* The page that a move speaks of, if it is still there and still moving. */
+/* The page that a move speaks of, if it is still there and still moving.  A later move of the same
+ * address speaks of a later page. */
 static int pending_page(struct numab_machine *m, const struct pending *p, struct move *mv)
 {
+	int i;
+
+	for (i = 0; i < NUMAB_MAX_MOVES; i++)
+		if (m->pending[i].id > p->id && m->pending[i].pid == p->pid &&
+		    m->pending[i].vpn == p->vpn)
+			return 0;
 	mv->mm = mm_get(m, p->pid);
 	mv->span = mv->mm ? span_find(mv->mm, p->vpn) : NULL;
 	mv->vpn = p->vpn;
@@ -449,6 +465,6 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 	}
 	m->nr_pending--;
 	p->id = 0;
-	return found ? 0 : fail(m, NUMAB_ENOENT, "page %llu of move %llu is gone",
-				(ull)p->vpn, (ull)id);
+	return place_result(m, found ? 0 : fail(m, NUMAB_ENOENT, "page %llu of move %llu is gone",
+						(ull)p->vpn, (ull)id));
 }

@@ -7,6 +7,19 @@
  */
 #include "internal.h"
 
+struct mpol *mpol_get(struct mpol *p)
+{
+	if (p)
+		p->refs++;
+	return p;
+}
+
+void mpol_put(struct numab_machine *m, struct mpol *p)
+{
+	if (p && --p->refs == 0)
+		mem_free(m, p, sizeof(*p));
+}
+
 struct mm *mm_new(struct numab_machine *m, int pid)
 {
 	struct mm *mm = (struct mm *)mem_zalloc(m, sizeof(*mm));
@@ -270,7 +283,7 @@ void slot_pmd_mark(struct span *s, uint64_t slot)
 
 	s->slots[slot].flags |= SLOT_PMD_NUMA;
 	for (i = 0; i < SLOT_PAGES; i++)
-		pte[i] |= (pte[i] & PTE_PRESENT) ? PTE_SLOT : 0;
+		pte[i] |= pte_present(pte[i]) ? PTE_SLOT : 0;
 }
 
 void slot_pmd_clear(struct span *s, uint64_t slot)

@@ -2,8 +2,9 @@
  *
  * mmap.c - the system calls on an address space: map, unmap, protect, move, copy at fork, populate
  *
- * Linux: mm/mmap.c, mm/mprotect.c, mm/mremap.c, copy_page_range.  VMAs are split as needed and never
- * merged.  Each call checks and reserves first, then changes, so that a refusal leaves no trace.
+ * Linux: mm/mmap.c, mm/mprotect.c, mm/mremap.c, copy_page_range.  VMAs are split as needed and
+ * never merged.  Each call checks and reserves first, then changes, so that a refusal leaves no
+ * trace.
  */
 #include "internal.h"
 
@@ -28,7 +29,7 @@ int mm_range(struct numab_machine *m, uint64_t vaddr, uint64_t size_bytes, uint6
 }
 
 /* Is every page of [start, end) in some VMA? */
-static int range_covered(struct numab_machine *m, const struct mm *mm, uint64_t start, uint64_t end)
+int mm_range_covered(struct numab_machine *m, const struct mm *mm, uint64_t start, uint64_t end)
 {
 	uint32_t i = vma_first_ending_after(mm, start);
 
@@ -54,7 +55,8 @@ int numab_object(struct numab_machine *m, int kind, uint64_t nr_pages)
 		return fail(m, NUMAB_EINVAL, "object kind %d, permitted %d or %d", kind, NUMAB_SHM,
 			    NUMAB_FILE_SHARED);
 	if (!nr_pages || nr_pages > 1ull << 35)
-		return fail(m, NUMAB_EINVAL, "object of %llu pages, permitted 1..2^35", (ull)nr_pages);
+		return fail(m, NUMAB_EINVAL, "object of %llu pages, permitted 1..2^35",
+			    (ull)nr_pages);
 	nr_chunks = (nr_pages + REC_CHUNK - 1) / REC_CHUNK;
 	if (m->nr_objects == m->cap_objects) {
 		int cap = m->cap_objects ? m->cap_objects * 2 : 8;
@@ -193,25 +195,24 @@ int numab_mmap(struct numab_machine *m, int pid, const struct numab_vma *in)
 	return 0;
 }
 
-/* Put VMA borders at both ends of a range; huge pages across them are split.  Room for two more
- * VMAs has been reserved. */
-static void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end)
+/* Put a VMA border at @vpn; a huge page across it is split.  Room for one more VMA has been
+ * reserved. */
+static void cut_border(struct numab_machine *m, struct mm *mm, uint64_t vpn)
 {
-	uint64_t at[2];
-	int i;
+	const struct vma *v = vma_find(mm, vpn);
 
-	at[0] = start;
-	at[1] = end;
-	for (i = 0; i < 2; i++) {
-		const struct vma *v = vma_find(mm, at[i]);
-
-		if (v && v->start != at[i]) {
-			if (v->object)
-				m->objects[v->object - 1].nr_vmas++;
-			vma_split(mm, at[i]);
-		}
-		mm_split_huge_at(m, mm, at[i]);
+	if (v && v->start != vpn) {
+		if (v->object)
+			m->objects[v->object - 1].nr_vmas++;
+		vma_split(mm, vpn);
 	}
+	mm_split_huge_at(m, mm, vpn);
+}
+
+void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end)
+{
+	cut_border(m, mm, start);
+	cut_border(m, mm, end);
 }
 
 static void unmap_event(struct numab_machine *m, const struct mm *mm, uint64_t start, uint64_t end)
@@ -296,8 +297,8 @@ int numab_munmap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size
 
 /* ---- mprotect ---- */
 
-/* Linux: pte_modify keeps the page and the software bits and takes the rest from the new protection;
- * that is where a hint gets lost.  Private memory regains RW by a write fault. */
+/* Linux: pte_modify keeps the page and the software bits and takes the rest from the new
+ * protection; that is where a hint gets lost.  Private memory regains RW by a write fault. */
 static uint64_t pte_modify(const struct vma *v, uint64_t pte)
 {
 	int shared = v->kind == NUMAB_SHM || v->kind == NUMAB_ANON_SHARED;
@@ -346,13 +347,18 @@ int numab_mprotect(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t si
 	if (!err && prot > 7)
 		err = fail(m, NUMAB_EINVAL, "protection %u, permitted 0..7", prot);
 	if (!err)
-		err = range_covered(m, mm, start, end);
+		err = mm_range_covered(m, mm, start, end);
 	if (err)
 		return err;
 	if (vmas_reserve(m, mm, 2))
 		return no_memory(m);
-	cut_borders(m, mm, start, end);
-	for (i = vma_first_ending_after(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+	/* A mapping that has the protection already is left whole. */
+	if (vma_find(mm, start)->prot != prot)
+		cut_border(m, mm, start);
+	if (vma_find(mm, end - 1)->prot != prot)
+		cut_border(m, mm, end);
+	i = vma_first_ending_after(mm, start);
+	for (; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
 		if (mm->vmas[i].prot == prot)
 			continue;
 		mm->vmas[i].prot = prot;
@@ -405,7 +411,7 @@ int numab_mremap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size
 	if (!err)
 		err = mm_range(m, new_vaddr, size_bytes, &to, &to_end);
 	if (!err)
-		err = range_covered(m, mm, start, end);
+		err = mm_range_covered(m, mm, start, end);
 	if (err)
 		return err;
 	i = vma_first_ending_after(mm, start);
@@ -439,7 +445,8 @@ static uint64_t share_exclusive(struct numab_machine *m, struct mm *mm, uint64_t
 {
 	uint64_t index = rec_take(m);
 
-	*rec_at(m, index) = REC_USED | REC_ANON | REC_MAP_ONE | (pte & PG_MASK);
+	/* A move under way is off: shared pages do not migrate. */
+	*rec_at(m, index) = REC_USED | REC_ANON | REC_MAP_ONE | (pte & PG_MASK & ~PG_MOVING);
 	mm_account(mm, pg_nid(pte), -1);
 	mm_account_shared(mm, 1);
 	return (pte & PTE_BITS & ~PTE_EXCL) | index << REC_INDEX_SHIFT;
@@ -469,13 +476,34 @@ static void copy_one_pte(struct numab_machine *m, struct mm *from, struct span *
 	pte_store(dst, &dst->pte[vpn - dst->base], copy & ~PTE_SLOT);
 }
 
+/* Each entry of a shared page is about to get a twin; a record's count must take it. */
+static int records_have_room(struct numab_machine *m, const struct mm *mm)
+{
+	uint64_t k;
+	uint32_t i;
+
+	for (i = 0; mm->nr_shared && i < mm->nr_spans; i++) {
+		const struct span *s = &mm->spans[i];
+
+		for (k = 0; k < s->nr; k++)
+			if (pte_present(s->pte[k]) && !(s->pte[k] & PTE_SPECIAL) &&
+			    page_mapcount(m, s->pte[k]) > (int)(REC_MAP_MAX / 2))
+				return fail(m, NUMAB_EBUSY, "vpn %llu is mapped %d times already",
+					    (ull)(s->base + k), page_mapcount(m, s->pte[k]));
+	}
+	return 0;
+}
+
 /* Copy VMAs and entries; @to is new and empty.  On failure @from is as it was (its huge pages may
  * have been split) and @to is for the caller to free. */
 int mm_copy(struct numab_machine *m, struct mm *from, struct mm *to)
 {
 	uint64_t nr_excl = from->nr_pages - from->nr_shared, at;
 	uint32_t i;
+	int err = records_have_room(m, from);
 
+	if (err)
+		return err;
 	if (vmas_reserve(m, to, from->nr_vmas) || rec_reserve(m, nr_excl))
 		return no_memory(m);
 	for (i = 0; i < from->nr_vmas; i++)
@@ -506,7 +534,7 @@ int mm_copy(struct numab_machine *m, struct mm *from, struct mm *to)
 	return 0;
 }
 
-/* ---- populate, policy, look-ups ---- */
+/* ---- populate, look-ups ---- */
 
 int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const int32_t *nids,
 		   uint64_t n, int present)
@@ -517,6 +545,8 @@ int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const
 
 	if (!mm)
 		return no_process(m, pid);
+	if (n && (!vpns || !nids))
+		return fail(m, NUMAB_EINVAL, "no pages or no nodes given");
 	for (i = 0; i < n; i++)
 		if (nids[i] < 0 || nids[i] >= m->nr_ids || !m->nodes[nids[i]].online)
 			return fail(m, NUMAB_EINVAL, "node %d does not exist", nids[i]);
@@ -554,44 +584,13 @@ int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const
 	return 0;
 }
 
-int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
-			 const struct numab_mpol *policy)
-{
-	struct mm *mm = mm_get(m, pid);
-	uint64_t start, end;
-	struct mpol *p;
-	uint32_t i;
-	int err;
-
-	if (!mm)
-		return no_process(m, pid);
-	err = mm_range(m, vaddr, size_bytes, &start, &end);
-	if (!err)
-		err = range_covered(m, mm, start, end);
-	if (!err)
-		err = mpol_new(m, policy, &p);
-	if (err)
-		return err;
-	if (vmas_reserve(m, mm, 2)) {
-		mpol_put(m, p);
-		return no_memory(m);
-	}
-	cut_borders(m, mm, start, end);
-	for (i = vma_first_ending_after(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
-		mpol_put(m, mm->vmas[i].mpol);
-		mm->vmas[i].mpol = mpol_get(p);
-	}
-	mpol_put(m, p);
-	return 0;
-}
-
 int numab_vmas(const struct numab_machine *m, int pid, struct numab_vma *out, int max)
 {
 	const struct mm *mm = mm_get(m, pid);
 	uint32_t i;
 
-	if (!mm)
-		return m ? NUMAB_ESRCH : NUMAB_EINVAL;
+	if (!mm || (!out && max > 0))
+		return m && !mm ? NUMAB_ESRCH : NUMAB_EINVAL;
 	for (i = 0; i < mm->nr_vmas && (int)i < max; i++) {
 		const struct vma *v = &mm->vmas[i];
 

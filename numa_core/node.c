@@ -63,18 +63,17 @@ static int setup_zonelist(struct numab_machine *m, int from)
 {
 	const uint8_t *dist = m->distance + (size_t)from * m->nr_ids;
 	uint16_t *list = (uint16_t *)mem_alloc(m, sizeof(*list) * m->nr_nodes);
-	int i, j;
+	int at[257] = { 0 }, i; /* where the nodes at each distance begin */
 
 	if (!list)
 		return NUMAB_ENOMEM;
-	for (i = 0; i < m->nr_nodes; i++) {
-		uint16_t nid = m->nids[i];
-
-		/* insertion by distance keeps equal distances in ascending order of ids */
-		for (j = i; j > 0 && dist[list[j - 1]] > dist[nid]; j--)
-			list[j] = list[j - 1];
-		list[j] = nid;
-	}
+	for (i = 0; i < m->nr_nodes; i++)
+		at[dist[m->nids[i]] + 1]++;
+	for (i = 1; i <= 256; i++)
+		at[i] += at[i - 1];
+	/* equal distances stay in ascending order of ids */
+	for (i = 0; i < m->nr_nodes; i++)
+		list[at[dist[m->nids[i]]]++] = m->nids[i];
 	m->nodes[from].zonelist = list;
 	return 0;
 }
@@ -84,15 +83,12 @@ int nodes_init(struct numab_machine *m, const struct numab_config *c)
 	size_t ids = (size_t)m->nr_ids;
 	uint32_t i, j;
 
-	m->zero_nid = -1;
 	for (i = 0; i < c->nr_nodes; i++) {
 		struct node *n = &m->nodes[c->nodes[i].nid];
 
 		n->online = 1;
 		n->pages = n->free = c->nodes[i].pages;
 		m->nids[i] = (uint16_t)c->nodes[i].nid;
-		if (n->pages && m->zero_nid < 0)
-			m->zero_nid = c->nodes[i].nid;
 		for (j = 0; j < c->nr_nodes; j++)
 			m->distance[(size_t)c->nodes[i].nid * ids + c->nodes[j].nid] =
 				c->distance[(size_t)i * c->nr_nodes + j];

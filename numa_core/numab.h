@@ -87,7 +87,8 @@ struct numab_machine;
 /* The one allocator.  old_bytes == 0: give new_bytes (zeroed when zeroed != 0; large zeroed
  * blocks should be zeroed lazily, they back sparse address spaces).  new_bytes == 0: free.
  * Never both non-zero.  Returns NULL when it refuses; the core then reports NUMAB_ENOMEM. */
-typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t new_bytes, int zeroed);
+typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t new_bytes,
+				int zeroed);
 
 /* A hint of the scheduler's: called at most once per task and pass over the address space, inside
  * the accounting of a misplaced fault, where the kernel runs task_numa_placement.  It may call
@@ -219,7 +220,7 @@ int numab_use_policy(struct numab_machine *m, const char *name);
 int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *policy);
 const char *numab_policy_in_use(const struct numab_machine *m);
 
-/* Rows of counters.def and reasons.def.  The arrays are the machine's own: read them at any time. */
+/* Rows of counters.def and reasons.def.  The arrays are the machine's own: read them any time. */
 int numab_nr_counters(void);
 const char *numab_counter_name(int index);
 const char *numab_counter_kind(int index); /* "VMSTAT", "MODEL", "ABSENT" */
@@ -257,7 +258,8 @@ int numab_distance(const struct numab_machine *m, int from_nid, int to_nid);
 /* All return a new id >= 1.  A process's first task has the process's id.
  * Linux: fork hooks of patches 15, 18 and 19; a new task starts with the slow start. */
 int numab_process(struct numab_machine *m, int cpu);
-/* Copy @tid's process: private pages become shared, copy on write.  NUMAB_ESRCH, NUMAB_ENOMEM. */
+/* Copy @tid's process: private pages become shared, copy on write.  NUMAB_ESRCH, NUMAB_ENOMEM,
+ * NUMAB_EBUSY when a page is mapped more than 32767 times already. */
 int numab_fork(struct numab_machine *m, int tid, int cpu);
 /* A further thread of @tid's process. */
 int numab_clone(struct numab_machine *m, int tid, int cpu);
@@ -331,7 +333,7 @@ struct numab_vma {
 	uint32_t prot;       /* NUMAB_PROT_* */
 	uint32_t flags;      /* NUMAB_VMA_* */
 	int32_t object;      /* from numab_object(), or 0 */
-	uint64_t pgoff;      /* page offset into the object; anonymous private: used by interleave */
+	uint64_t pgoff;      /* page offset into the object; anonymous private: for interleave */
 };
 /* Memory that several processes can map: @kind NUMAB_SHM or NUMAB_FILE_SHARED.  Its pages are
  * allocated at the first touch and stay when unmapped, until numab_object_drop() and the last
@@ -361,8 +363,8 @@ int numab_vmas(const struct numab_machine *m, int pid, struct numab_vma *out, in
 /* Place pages before the program runs (what an initialisation left).  nids[i] is the node wanted
  * for vpns[i]; a full node falls back by distance.  present != 0: map them now.  present == 0: only
  * note where the first touch shall place them.  Pages present already are left alone.  Anonymous
- * private VMAs only.  NUMAB_EFAULT names the first vpn without such a VMA, NUMAB_EOOM when memory is
- * out: pages before it stay placed. */
+ * private VMAs only.  NUMAB_EFAULT names the first vpn without such a VMA, NUMAB_EOOM when memory
+ * is out: pages before it stay placed. */
 int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const int32_t *nids,
 		   uint64_t n, int present);
 
@@ -421,6 +423,7 @@ enum numab_migrate_reason {
 	NUMAB_MR_COMPACTION, NUMAB_MR_MEMORY_FAILURE, NUMAB_MR_MEMORY_HOTPLUG, NUMAB_MR_SYSCALL,
 	NUMAB_MR_MEMPOLICY_MBIND, NUMAB_MR_NUMA_MISPLACED, NUMAB_MR_CMA
 };
+/* As the kernel's mm_migrate_pages event prints them; NULL when out of range. */
 const char *numab_migrate_mode_name(int mode);
 const char *numab_migrate_reason_name(int reason);
 /* Move pages of a process to a node: up to 10 passes, permanent failures counted, the rest not
@@ -458,31 +461,33 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 
 struct numab_batch {
 	uint64_t consumed;   /* whole rows done */
+	uint64_t pages;      /* of the row after them, pages done already */
 	uint64_t cost_ps;
 	uint64_t faults;
 	uint64_t hints;
 };
 /* Rows in order, prefetching ahead: the hot path.  @out may be NULL.  On an error the rows before
  * it are done and counted, out->consumed says how many.  NUMAB_EAGAIN: a ring is full; drain it
- * and go on with the row after the last one consumed. */
+ * and go on with the row after the last one consumed, from its page number out->pages on. */
 int numab_access_rows(struct numab_machine *m, int tid, const struct numab_row *rows, uint64_t n,
 		      struct numab_batch *out);
 
 /* get_user_pages.  fast: 1 when the page is taken without a fault, 0 when the caller must take the
- * slow path (absent, marked entry, marked pmd; patch 6).  slow: 1; faults absent pages in, but
- * neither triggers nor clears hints, as version 2 has no FOLL_NUMA. */
+ * slow path (absent, marked entry, marked pmd; patch 6).  slow: 1; a page that is there is taken
+ * without triggering or clearing its hint, as version 2 has no FOLL_NUMA; an absent one is faulted
+ * in, through the mark on its pmd if there is one. */
 int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int fast);
 
 /* What would happen to this access now, and why.  Changes nothing. */
 enum numab_fault_kind {
 	NUMAB_FAULT_NONE,        /* the access goes through */
 	NUMAB_FAULT_SEGV,
-	NUMAB_FAULT_FIRST_TOUCH, /* a page would be allocated on to_nid */
-	NUMAB_FAULT_ZERO_PAGE,
+	NUMAB_FAULT_FIRST_TOUCH, /* a page would be allocated, or an object's found, on to_nid */
+	NUMAB_FAULT_ZERO_PAGE,   /* no page: the zero page, or a frame without a page behind it */
 	NUMAB_FAULT_WRITE,       /* write permission regained, no copy */
 	NUMAB_FAULT_COW,         /* a copy on to_nid */
 	NUMAB_FAULT_HINT_PTE,
-	NUMAB_FAULT_HINT_PMD,    /* reason and nodes are those of the page itself within the batch */
+	NUMAB_FAULT_HINT_PMD,    /* reason and nodes are those of the page within the batch */
 	NUMAB_FAULT_HINT_THP
 };
 struct numab_probe {
@@ -500,6 +505,7 @@ int numab_probe(struct numab_machine *m, int tid, uint64_t vaddr, int write,
  * 5. Time: closed mode, the core owns the ticks
  * ------------------------------------------------------------------------------------------- */
 
+/* Virtual time, and the length of a tick. */
 uint64_t numab_now_ns(const struct numab_machine *m);
 uint64_t numab_tick_ns(const struct numab_machine *m);
 
@@ -563,7 +569,7 @@ struct numab_stop {
  * its tasks (lowest virtual run time first, ties by tid); then every running task gets its timer
  * tick, then the scans so queued run and are charged to their tasks.  May be called again after
  * any return: the slicing never changes the result.
- * NUMAB_EFAULT, NUMAB_EOOM: a task's access failed (numab_errmsg names it); NUMAB_EHOST. */
+ * NUMAB_EFAULT, NUMAB_EOOM: an access of stop->tid failed (numab_errmsg names it); NUMAB_EHOST. */
 int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *stop);
 
 /* ---------------------------------------------------------------------------------------------
@@ -592,13 +598,13 @@ struct numab_move {
 	uint32_t nr_pages;     /* 1, or 512 for a huge page */
 	uint32_t reserved;
 };
-/* Take up to @max records; returns how many.  At most NUMAB_MAX_MOVES can be under way: when there is
- * no room for another, faults hold with NUMAB_HOLD_ISOLATION_FAILED. */
+/* Take up to @max records; returns how many.  At most NUMAB_MAX_MOVES can be under way: when there
+ * is no room for another, faults hold with NUMAB_HOLD_ISOLATION_FAILED. */
 #define NUMAB_MAX_MOVES 4096
 int numab_moves(struct numab_machine *m, struct numab_move *out, int max);
 /* The answer to a move: 0 done, anything else refused.  Completes the fault: counters, statistics,
- * the page's node.  NUMAB_ENOENT: no such move (or the page was unmapped meanwhile: counted as
- * failed). */
+ * the page's node.  NUMAB_ENOENT: no such move (or the page was unmapped, shared or split
+ * meanwhile: counted as failed). */
 int numab_migrated(struct numab_machine *m, uint64_t id, int result);
 
 /* ---------------------------------------------------------------------------------------------
@@ -606,10 +612,11 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result);
  * ------------------------------------------------------------------------------------------- */
 
 enum numab_event_kind {
-	NUMAB_EV_HINT,       /* a hinting fault: vpn, from (page), to (after), reason, aux: tag before */
+	NUMAB_EV_HINT,       /* a hint: vpn, from (page), to (after), reason, aux: tag before */
 	NUMAB_EV_SCAN,       /* a part of a VMA was marked: vpn, nr_pages, aux: entries marked */
 	NUMAB_EV_PASS,       /* the scanner reached the end: aux: numa_scan_seq */
-	NUMAB_EV_MIGRATE,    /* mm_migrate_pages: vpn, aux: succeeded | failed << 32, from: mode, to: reason */
+	NUMAB_EV_MIGRATE,    /* mm_migrate_pages: vpn, from: mode, to: reason,
+			      * aux: succeeded | failed << 32 */
 	NUMAB_EV_ALLOC,      /* first touch or copy: vpn, to */
 	NUMAB_EV_UNMAP,      /* pages unmapped: vpn, nr_pages */
 	NUMAB_EV_SPLIT       /* a huge page was split: vpn */
@@ -629,7 +636,8 @@ struct numab_event {
 };
 const char *numab_event_name(int kind);
 /* Keep a ring of @capacity events (0: none) of pages in [vpn, vpn_end) of every process; scans that
- * touch the range are kept too.  lossless: a full ring stops runs instead of dropping. */
+ * touch the range are kept too.  lossless: a full ring stops runs instead of dropping; what
+ * cannot stop halfway, a scan or a call of the host's, makes it larger. */
 int numab_events(struct numab_machine *m, uint32_t capacity, int lossless,
 		 uint64_t vpn, uint64_t vpn_end);
 /* Take up to @max events, oldest first; returns how many. */

@@ -12,7 +12,7 @@
 
 /* ---- marking a run of entries ---- */
 
-/* Exclusive present entries become marked; SLOT goes with PRESENT.  One body, compiled for several
+/* Exclusive present entries become marked (NUMA is clear in them).  One body, compiled for several
  * instruction sets: it is the widest loop of the core, and a build for plain x86-64 reaches less
  * than half of what the processor can do.  The entries of records are only counted here. */
 #define EXCL_PRESENT (PTE_EXCL | PTE_PRESENT)
@@ -24,27 +24,29 @@
 		if (!want_nids) {                                                                 \
 			for (i = 0; i < n; i++) {                                                 \
 				uint64_t p = pte[i];                                              \
-				uint64_t hit = (p & EXCL_PRESENT) == EXCL_PRESENT;                \
+				uint64_t is = p & (EXCL_PRESENT | PTE_SPECIAL);                   \
+				uint64_t hit = is == EXCL_PRESENT;                                \
 												  \
-				shared |= p & ~(p >> 9) & ~(p >> 11);                             \
-				pte[i] = hit ? (p & ~(PTE_PRESENT | PTE_SLOT)) | PTE_NUMA : p;    \
+				shared |= is == PTE_PRESENT;                                      \
+				pte[i] = hit ? p ^ (PTE_PRESENT | PTE_NUMA) : p;                  \
 				marked += hit;                                                    \
 			}                                                                         \
 		} else {                                                                          \
 			for (i = 0; i < n; i++) {                                                 \
 				uint64_t p = pte[i];                                              \
-				uint64_t hit = (p & EXCL_PRESENT) == EXCL_PRESENT;                \
+				uint64_t is = p & (EXCL_PRESENT | PTE_SPECIAL);                   \
+				uint64_t hit = is == EXCL_PRESENT;                                \
 												  \
-				shared |= p & ~(p >> 9) & ~(p >> 11);                             \
+				shared |= is == PTE_PRESENT;                                      \
 				any_or |= hit ? p : 0;                                            \
 				any_and &= hit ? p : ~0ull;                                       \
-				pte[i] = hit ? (p & ~(PTE_PRESENT | PTE_SLOT)) | PTE_NUMA : p;    \
+				pte[i] = hit ? p ^ (PTE_PRESENT | PTE_NUMA) : p;                  \
 				marked += hit;                                                    \
 			}                                                                         \
 		}                                                                                 \
 		out->nids_or |= any_or & PG_NID_MASK;                                             \
 		out->nids_and &= any_and | ~PG_NID_MASK;                                          \
-		out->shared = shared & 1;                                                         \
+		out->shared = shared;                                                             \
 		return marked;                                                                    \
 	}
 
@@ -142,6 +144,27 @@ static uint64_t change_slot(struct numab_machine *m, struct span *s, uint64_t sl
 	return marked;
 }
 
+/* Entries [lo, hi) of slots that hold base pages only, where no pmd is to be marked. */
+static uint64_t change_entries(struct numab_machine *m, struct span *s, uint64_t lo, uint64_t hi)
+{
+	struct marks out = { 0, ~0ull, 0 };
+	uint64_t marked = m->mark_entries(s->pte + lo, hi - lo, 0, &out);
+
+	return out.shared ? marked + mark_shared(m, s->pte + lo, hi - lo, &out) : marked;
+}
+
+/* Where the run of slots that are in use and hold base pages ends that begins with @slot: at most
+ * at @end.  @slot's own head when there is none. */
+static uint64_t base_run_end(const struct span *s, uint64_t slot, uint64_t end)
+{
+	uint64_t head = s->base + slot * SLOT_PAGES;
+
+	for (; head < end && head < s->base + s->nr; slot++, head += SLOT_PAGES)
+		if (!s->slots[slot].nr_used || (s->slots[slot].flags & SLOT_HUGE))
+			break;
+	return head < end ? head : end;
+}
+
 /* Mark [start, end) of one VMA; the TLB range flush is unconditional in version 2. */
 static uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
 				 uint64_t start, uint64_t end, uint64_t *cost_ps)
@@ -153,9 +176,14 @@ static uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const s
 		struct span *s = span_find(mm, at);
 		uint64_t slot = (at - s->base) / SLOT_PAGES, head = s->base + slot * SLOT_PAGES;
 		uint64_t stop = head + SLOT_PAGES < end ? head + SLOT_PAGES : end;
+		uint64_t run = m->tun[NUMAB_T_pmd_mark] ? head : base_run_end(s, slot, end);
 
-		if (s->slots[slot].nr_used)
+		if (run > head) { /* no pmd to be marked: slots need not be told apart */
+			stop = run;
+			marked += change_entries(m, s, at - s->base, stop - s->base);
+		} else if (s->slots[slot].nr_used) {
 			marked += change_slot(m, s, slot, at - head, stop - head);
+		}
 		at = stop;
 	}
 	m->counters[NUMAB_C_numa_pte_updates] += marked;
@@ -188,7 +216,8 @@ int64_t numab_change_prot_numa(struct numab_machine *m, int pid, uint64_t vaddr,
 	err = mm_range(m, vaddr, size_bytes, &start, &end);
 	if (err)
 		return err;
-	for (i = vma_first_ending_after(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+	i = vma_first_ending_after(mm, start);
+	for (; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
 		const struct vma *v = &mm->vmas[i];
 
 		if (v->flags & NUMAB_VMA_HUGETLB)
@@ -235,8 +264,8 @@ int task_tick_numa(struct numab_machine *m, struct task *t)
 		return 0;
 	if (t->work_queued || now - t->node_stamp_ns <= t->numa_scan_period * NS_PER_MS)
 		return 0;
-	if (t->node_stamp_ns == 0)
-		t->numa_scan_period = tunable_ms(m, NUMAB_T_scan_period_min_ms); /* slow start over */
+	if (t->node_stamp_ns == 0) /* the slow start is over */
+		t->numa_scan_period = tunable_ms(m, NUMAB_T_scan_period_min_ms);
 	t->node_stamp_ns = now;
 	if (jiffies(m) < t->mm->numa_next_scan)
 		return 0;

@@ -23,6 +23,15 @@ void decide(struct fault_ctx *c, int reason)
 	c->m->reasons[reason]++;
 }
 
+/* The end of a call in which a hook may have failed: the host is told once. */
+int place_result(struct numab_machine *m, int err)
+{
+	if (!m->place_failed)
+		return err;
+	m->place_failed = 0;
+	return fail(m, NUMAB_EHOST, "the place hook failed");
+}
+
 /* Once per pass over the address space and task, and only on a misplaced fault (patch 16). */
 static void task_numa_placement(struct numab_machine *m, struct task *t)
 {
@@ -36,7 +45,8 @@ static void task_numa_placement(struct numab_machine *m, struct task *t)
 }
 
 /* Credit a hinting fault to a node.  As posted, a call counts one whatever its number of pages. */
-void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages, int misplaced)
+void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages,
+		     int misplaced)
 {
 	uint64_t n = m->tun[NUMAB_T_count_pages_not_faults] ? pages : 1;
 

@@ -6,14 +6,18 @@
  */
 #include "internal.h"
 
-struct task *task_get(const struct numab_machine *m, int tid)
+static void zipf_free(struct numab_machine *m, struct zipf *z)
 {
-	return m && tid > 0 && tid < m->nr_slots ? m->ids[tid].task : NULL;
+	mem_free(m, z->cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
+	mem_free(m, z->first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+	z->cumul = z->first = NULL;
 }
 
-struct mm *mm_get(const struct numab_machine *m, int pid)
+void cursor_free(struct numab_machine *m, struct cursor *c)
 {
-	return m && pid > 0 && pid < m->nr_slots ? m->ids[pid].mm : NULL;
+	zipf_free(m, &c->zipf);
+	mem_free(m, c->buffer, sizeof(struct numab_row) * PATTERN_ROWS);
+	memset(c, 0, sizeof(*c));
 }
 
 void task_free(struct numab_machine *m, struct task *t)
@@ -141,12 +145,13 @@ int numab_fork(struct numab_machine *m, int tid, int cpu)
 	if (err)
 		return err;
 	mm = mm_new(m, t->tid);
-	if (!mm || mm_reserve_task(m, mm) || mm_copy(m, parent->mm, mm)) {
+	err = !mm || mm_reserve_task(m, mm) ? no_memory(m) : mm_copy(m, parent->mm, mm);
+	if (err) {
 		if (mm)
 			exit_mmap(m, mm);
 		mm_free(m, mm);
 		task_free(m, t);
-		return no_memory(m);
+		return err;
 	}
 	fork_hook(m, parent->mm);
 	mm->numa_next_scan = parent->mm->numa_next_scan;
@@ -304,7 +309,7 @@ int numab_task_wake(struct numab_machine *m, int tid)
 
 	if (!t)
 		return no_task(m, tid);
-	t->state = TASK_RUNNABLE;
+	task_wake(m, t);
 	return 0;
 }
 
