@@ -7,7 +7,7 @@ import numpy as np
 from numa_core import lib, reason_rows, text
 from numa_core.errors import InvalidArgument
 
-from .engine import ReplayJob, start_replay
+from .engine import ReplayJob, run_until, start_replay
 
 __all__ = ["busiest_pages", "history_lines", "page_history"]
 
@@ -29,7 +29,7 @@ def _events(job: ReplayJob, pages: tuple[int, int] | None) -> list[np.ndarray]:
     machine.events(RING, lossless=True, pages=pages)
     chunks = []
     while machine.now_ns + machine.tick_ns <= job.duration_ns:
-        stop = machine.run(job.duration_ns)
+        stop = run_until(machine, job.duration_ns)
         chunks.append(machine.drain(RING))
         if stop.why == "done":
             break

@@ -15,9 +15,10 @@ import numpy as np
 from numa_core import EVENT, EPOCH, ROW, Handle, counter_rows, ffi, lib, reason_rows, text
 from numa_core.errors import InvalidArgument, NoSuchTask
 
+from .arguments import CPU, ID, U32, U64, choice, flag, records, shown, whole
 from .policies import Policy, check_policy
 from .process import Process
-from .task import Task
+from .task import ROWS_FROM, Task
 from .topology import Topology
 from .tunables import Tunables
 from .values import OBJECT_KINDS
@@ -27,6 +28,7 @@ __all__ = ["Counters", "Machine", "Move", "NodeInfo", "Stop"]
 _COUNTERS = counter_rows()
 _REASONS = reason_rows()
 STOP_NAMES = ("until", "feed", "loop", "done", "ring")
+DRAIN_MAX = 1 << 24  # events a call: 1 GiB
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Move:
-    """External mode: a move that the host is asked for, to be answered with ``machine.migrated``."""
+    """External mode: a move that the host is asked for, to be answered by ``machine.migrated``."""
 
     id: int
     vpn: int
@@ -92,6 +94,28 @@ class Counters(Mapping[str, int]):
         return {n: self[n] for n, kind, _, _ in _COUNTERS if kind == "VMSTAT"}
 
 
+def _watermarks(given: Any, topology: Topology) -> dict[int, tuple[int, ...]]:
+    if not isinstance(given, Mapping):
+        raise InvalidArgument(f"watermarks {shown(given)}, permitted: nid to (min, low, high)")
+    out = {}
+    for nid, marks in given.items():
+        if nid not in topology.nids:
+            raise InvalidArgument(
+                f"watermarks of node {shown(nid)}, permitted nodes: {list(topology.nids)}"
+            )
+        three = marks if isinstance(marks, (tuple, list)) else ()
+        if len(three) != 3:
+            raise InvalidArgument(
+                f"watermarks {shown(marks)} of node {nid}, permitted: (min, low, high) in pages"
+            )
+        out[nid] = tuple(whole(f"watermark of node {nid}", pages, U64) for pages in three)
+        if list(out[nid]) != sorted(out[nid]):
+            raise InvalidArgument(
+                f"watermarks {shown(marks)} of node {nid}, permitted: min <= low <= high"
+            )
+    return out
+
+
 class Machine:
     """A NUMA machine under automatic balancing.
 
@@ -140,18 +164,19 @@ class Machine:
         if not isinstance(topology, Topology):
             topology = Topology.load(topology)
         self.topology = topology
-        marks = dict(watermarks or {})
+        marks = _watermarks(watermarks or {}, topology)
         nodes = [(n.nid, n.pages, *marks.get(n.nid, (0, 0, 0))) for n in topology.nodes]
         cpu_nid = np.full(max(topology.cpus) + 1, -1, np.int32)
         for node in topology.nodes:
             cpu_nid[list(node.cpus)] = node.nid
         self._policy: Policy | None = None
         self._h = Handle(
-            nodes, cpu_nid.tolist(), topology.distance, hz=hz, seed=seed, external=external,
+            nodes, cpu_nid.tolist(), topology.distance, hz=whole("hz", hz, U32),
+            seed=whole("seed", seed, U64), external=flag("external", external),
             place=self._place,
         )
         self.tunables = Tunables(self._h)
-        if as_posted:
+        if flag("as_posted", as_posted):
             self._h.check(lib.numab_set_as_posted(self._h.m, 1))
         self.tunables.update_checked(tunables or {})
         self.policy = policy  # type: ignore[assignment]
@@ -198,7 +223,7 @@ class Machine:
     def node(self, nid: int) -> NodeInfo:
         """A node's memory, now.  Raises NoSuchTask for a node that does not exist."""
         c = ffi.new("struct numab_node_info *")
-        if lib.numab_node_info(self._h.m, nid, c):
+        if lib.numab_node_info(self._h.m, whole("nid", nid, (0, 1023)), c):
             raise NoSuchTask(f"node {nid} does not exist; nodes: {list(self.topology.nids)}")
         return NodeInfo(**{f: getattr(c, f) for f in NodeInfo.__dataclass_fields__})
 
@@ -210,7 +235,7 @@ class Machine:
 
     def process(self, cpu: int | None = None) -> Process:
         """A new process with one task on ``cpu`` (default: the first)."""
-        cpu = self.topology.cpus[0] if cpu is None else cpu
+        cpu = self.topology.cpus[0] if cpu is None else whole("cpu", cpu, CPU)
         return Process(self, self._h.check(lib.numab_process(self._h.m, cpu)))
 
     def process_of(self, pid: int) -> Process:
@@ -223,15 +248,15 @@ class Machine:
 
     def object(self, kind: str, nr_pages: int) -> int:
         """Memory that several processes can map: ``shm`` or ``file``.  Returns its id."""
-        if kind not in OBJECT_KINDS:
-            raise InvalidArgument(f"object kind {kind!r}, permitted: {', '.join(OBJECT_KINDS)}")
+        choice("object kind", kind, tuple(OBJECT_KINDS))
+        nr_pages = whole("nr_pages", nr_pages, U64)
         return self._h.check(
             lib.numab_object(self._h.m, getattr(lib, OBJECT_KINDS[kind]), nr_pages)
         )
 
     def drop_object(self, object_id: int) -> None:
         """Its pages are freed with the last mapping."""
-        self._h.check(lib.numab_object_drop(self._h.m, object_id))
+        self._h.check(lib.numab_object_drop(self._h.m, whole("object_id", object_id, ID)))
 
     # ---- time ----
 
@@ -247,7 +272,7 @@ class Machine:
 
     def set_now(self, now_ns: int) -> None:
         """Set the clock (hosts that own the time); it never goes back."""
-        self._h.check(lib.numab_set_now(self._h.m, now_ns))
+        self._h.check(lib.numab_set_now(self._h.m, whole("now_ns", now_ns, U64)))
 
     def run(self, until_ns: int) -> Stop:
         """Run whole ticks until ``until_ns``, or until something has to be done first.
@@ -256,7 +281,7 @@ class Machine:
         Python hook.  May be called again after either.
         """
         c = ffi.new("struct numab_stop *")
-        self._h.check(lib.numab_run(self._h.m, until_ns, c))
+        self._h.check(lib.numab_run(self._h.m, whole("until_ns", until_ns, U64), c))
         return Stop(STOP_NAMES[c.why], c.tid, c.loop)
 
     def feed_replay(
@@ -266,26 +291,32 @@ class Machine:
 
         Both are held, not copied.  ``loops=0`` runs for ever.
         """
-        rows = np.ascontiguousarray(rows, dtype=ROW)
-        epochs = np.ascontiguousarray(epochs, dtype=EPOCH)
+        rows = records("rows", rows, ROW, ROWS_FROM)
+        epochs = records("epochs", epochs, EPOCH, "dtype numa_core.EPOCH")
         c = ffi.new("struct numab_replay *")
-        c.rows = self._h.keep("rows", ffi.from_buffer("struct numab_row[]", rows))
-        c.epochs = self._h.keep("epochs", ffi.from_buffer("struct numab_epoch[]", epochs))
-        c.nr_rows, c.nr_epochs, c.window, c.loops = len(rows), len(epochs), window, loops
+        held = [
+            ffi.from_buffer("struct numab_row[]", rows),
+            ffi.from_buffer("struct numab_epoch[]", epochs),
+        ]
+        c.rows, c.epochs = held
+        c.nr_rows, c.nr_epochs = len(rows), len(epochs)
+        c.window, c.loops = whole("window", window, U64), whole("loops", loops, U64)
         self._h.check(lib.numab_feed_replay(self._h.m, c))
+        self._h.keep("replay", held)  # only now: a refused one leaves the machine as it was
 
     # ---- external mode ----
 
     def moves(self, limit: int = 4096) -> list[Move]:
         """Moves the host is asked for since the last call, oldest first."""
+        limit = whole("limit", limit, (0, lib.NUMAB_MAX_MOVES))
         c = ffi.new("struct numab_move[]", limit)
         n = self._h.check(lib.numab_moves(self._h.m, c, limit))
         return [Move(**{f: getattr(c[i], f) for f in Move.__dataclass_fields__}) for i in range(n)]
 
     def migrated(self, move: Union[Move, int], ok: bool = True) -> None:
         """Answer a move: done, or refused."""
-        move_id = move if isinstance(move, int) else move.id
-        self._h.check(lib.numab_migrated(self._h.m, move_id, 0 if ok else 1))
+        move_id = whole("move", move.id if isinstance(move, Move) else move, U64)
+        self._h.check(lib.numab_migrated(self._h.m, move_id, 0 if flag("ok", ok) else 1))
 
     # ---- events ----
 
@@ -296,12 +327,17 @@ class Machine:
 
         ``lossless``: a full ring stops runs with ``ring`` instead of dropping.
         """
-        first, end = (0, 1 << 48) if pages is None else pages
-        self._h.check(lib.numab_events(self._h.m, capacity, int(lossless), first, end))
+        watched = (0, 1 << 48) if pages is None else pages
+        watched = tuple(watched) if isinstance(watched, Iterable) else ()
+        if len(watched) != 2:
+            raise InvalidArgument(f"pages {shown(pages)}, permitted: (first, end)")
+        first, end = (whole("pages with", vpn, U64) for vpn in watched)
+        capacity, lossless = whole("capacity", capacity, U32), flag("lossless", lossless)
+        self._h.check(lib.numab_events(self._h.m, capacity, lossless, first, end))
 
     def drain(self, limit: int = 65536) -> np.ndarray:
         """Take up to ``limit`` events, oldest first: a copy of dtype EVENT."""
-        out = np.zeros(limit, EVENT)
+        out = np.zeros(whole("limit", limit, (0, DRAIN_MAX)), EVENT)
         n = self._h.check(
             lib.numab_drain(self._h.m, ffi.from_buffer("struct numab_event[]", out, True), limit)
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from numa_core.errors import InvalidArgument
 
+from .arguments import shown
 from .topology import Topology
 
 __all__ = [
@@ -20,25 +21,32 @@ __all__ = [
 
 #: Threads with at least this share of the accesses are placed; the rest share the first CPU.
 WORKING_SHARE = 0.01
+DIGITS_MAX = 9
 FIRST_TOUCH = "first-touch"
 STARTS = (FIRST_TOUCH, "node:N", "interleave", "worst")
 
 
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= DIGITS_MAX
+
+
 def _cpu_list(text: str, topology: Topology) -> list[int]:
     known, out = set(topology.cpus), []
-    for word in text.split(","):
+    for word in text.split(",") if isinstance(text, str) else [""]:
         first, dash, last = word.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not _is_number(first) or (dash and not _is_number(last)):
             raise InvalidArgument(
-                f"placement {text!r}, permitted: spread, pack, or CPUs such as 0,2,4-7"
+                f"placement {shown(text)}, permitted: spread, pack, or CPUs such as 0,2,4-7"
             )
         cpus = range(int(first), int(last or first) + 1)
-        if len(cpus) > 8192 or not cpus:
-            raise InvalidArgument(f"CPU range {word.strip()!r} in placement {text!r}")
+        if not cpus:
+            raise InvalidArgument(
+                f"CPUs {word.strip()} in placement {shown(text)}, permitted: low-high"
+            )
         for cpu in cpus:
             if cpu not in known:
                 raise InvalidArgument(
-                    f"CPU {cpu} in placement {text!r} does not exist; the machine has "
+                    f"CPU {cpu} in placement {shown(text)} does not exist; the machine has "
                     f"{topology.nr_cpus} CPUs, {min(known)}..{max(known)}"
                 )
             out.append(cpu)
@@ -79,12 +87,12 @@ def check_start(start: str, topology: Topology) -> str:
     """The start itself when it is one; InvalidArgument that names what is permitted."""
     if start in (FIRST_TOUCH, "interleave", "worst"):
         return start
-    kind, colon, nid = start.partition(":")
-    if kind != "node" or not colon or not nid.isdigit():
-        raise InvalidArgument(f"start {start!r}, permitted: {', '.join(STARTS)}")
+    kind, colon, nid = start.partition(":") if isinstance(start, str) else ("", "", "")
+    if kind != "node" or not colon or not _is_number(nid):
+        raise InvalidArgument(f"start {shown(start)}, permitted: {', '.join(STARTS)}")
     if int(nid) not in topology.memory_nodes:
         raise InvalidArgument(
-            f"start {start!r}: node {nid} has no memory; nodes with memory: "
+            f"start {shown(start)}: node {nid} has no memory; nodes with memory: "
             f"{', '.join(map(str, topology.memory_nodes))}"
         )
     return start

@@ -13,15 +13,17 @@ import numpy as np
 from numa_core import ROW, ffi, lib
 from numa_core.errors import NoSuchTask
 
+from .arguments import CPU, NID, U32, U64, choice, flag, real, records, whole
 from .values import (
-    FAULT_KINDS, PATTERNS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, choice, mpol,
-    tag_or_none,
+    FAULT_KINDS, PATTERNS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
 )
 
 if TYPE_CHECKING:
     from .process import Process
 
 __all__ = ["Task"]
+
+ROWS_FROM = "numab.rows(), dtype numa_core.ROW"
 
 
 class Task(Part):
@@ -48,13 +50,13 @@ class Task(Part):
 
     def fork(self, cpu: int | None = None) -> Process:
         """A child process, copy on write."""
-        cpu = self.info().cpu if cpu is None else cpu
+        cpu = self.info().cpu if cpu is None else whole("cpu", cpu, CPU)
         pid = self._h.check(lib.numab_fork(self._h.m, self._id, cpu))
         return self.machine.process_of(pid)
 
     def clone(self, cpu: int | None = None) -> Task:
         """A further thread."""
-        cpu = self.info().cpu if cpu is None else cpu
+        cpu = self.info().cpu if cpu is None else whole("cpu", cpu, CPU)
         return Task(self.machine, self._h.check(lib.numab_clone(self._h.m, self._id, cpu)))
 
     def exec(self) -> None:
@@ -67,11 +69,11 @@ class Task(Part):
 
     def set_cpu(self, cpu: int) -> None:
         """Move it to a CPU."""
-        self._h.check(lib.numab_task_set_cpu(self._h.m, self._id, cpu))
+        self._h.check(lib.numab_task_set_cpu(self._h.m, self._id, whole("cpu", cpu, CPU)))
 
     def set_home(self, nid: int) -> None:
         """Set its home node, -1: none (sched_setnode)."""
-        self._h.check(lib.numab_task_set_home(self._h.m, self._id, nid))
+        self._h.check(lib.numab_task_set_home(self._h.m, self._id, whole("nid", nid, NID)))
 
     def set_policy(
         self, mode: str, *, nid: int = -1, nodes: Iterable[int] = (), lazy: bool = False
@@ -82,7 +84,7 @@ class Task(Part):
 
     def sleep(self, until_ns: int | None = None) -> None:
         """Take it off its CPU until then, or (None) until :meth:`wake`."""
-        until = (1 << 64) - 1 if until_ns is None else until_ns
+        until = U64[1] if until_ns is None else whole("until_ns", until_ns, U64)
         self._h.check(lib.numab_task_sleep(self._h.m, self._id, until))
 
     def wake(self) -> None:
@@ -92,12 +94,13 @@ class Task(Part):
     # ---- touching memory ----
 
     def access(self, vaddr: int, write: bool = False) -> Outcome:
-        """One access, now, with every fault it meets.  About a microsecond; for many, use rows.
+        """One access, now, with every fault it meets.  A few microseconds; for many, use rows.
 
         Raises AccessFault (SIGSEGV), OutOfMemory.
         """
         c = ffi.new("struct numab_outcome *")
-        self._h.check(lib.numab_access(self._h.m, self._id, vaddr, int(write), c))
+        vaddr, write = whole("vaddr", vaddr, U64), flag("write", write)
+        self._h.check(lib.numab_access(self._h.m, self._id, vaddr, write, c))
         return Outcome(c.cost_ps, c.nid, REASONS[c.reason], c.faults, c.hints)
 
     def access_rows(self, table: np.ndarray) -> Batch:
@@ -105,7 +108,7 @@ class Task(Part):
 
         Raises AccessFault, OutOfMemory; the rows before the offending one are done.
         """
-        table = np.ascontiguousarray(table, dtype=ROW)
+        table = records("table", table, ROW, ROWS_FROM)
         c = ffi.new("struct numab_batch *")
         self._h.check(
             lib.numab_access_rows(
@@ -116,25 +119,27 @@ class Task(Part):
 
     def gup(self, vaddr: int, *, write: bool = False, fast: bool = True) -> bool:
         """get_user_pages: was the page taken?  ``fast`` refuses what may need a fault."""
-        return bool(
-            self._h.check(lib.numab_gup(self._h.m, self._id, vaddr, int(write), int(fast)))
-        )
+        vaddr, write, fast = whole("vaddr", vaddr, U64), flag("write", write), flag("fast", fast)
+        return bool(self._h.check(lib.numab_gup(self._h.m, self._id, vaddr, write, fast)))
 
     def probe(self, vaddr: int, write: bool = False) -> Probe:
         """What this access would meet, and why.  Changes nothing."""
         c = ffi.new("struct numab_probe *")
-        self._h.check(lib.numab_probe(self._h.m, self._id, vaddr, int(write), c))
+        vaddr, write = whole("vaddr", vaddr, U64), flag("write", write)
+        self._h.check(lib.numab_probe(self._h.m, self._id, vaddr, write, c))
         return Probe(
-            FAULT_KINDS[c.kind], REASONS[c.reason], c.nid, c.to_nid, tag_or_none(c.tag), tag_or_none(c.new_tag)
+            FAULT_KINDS[c.kind], REASONS[c.reason], c.nid, c.to_nid, tag_or_none(c.tag),
+            tag_or_none(c.new_tag),
         )
 
     # ---- time ----
 
     def feed(self, table: np.ndarray, *, repeat: int = 1) -> None:
         """What it does next: rows (held, not copied), ``repeat`` times over, 0: for ever."""
-        table = np.ascontiguousarray(table, dtype=ROW)
-        c = self._h.keep(("rows", self._id), ffi.from_buffer("struct numab_row[]", table))
+        table, repeat = records("table", table, ROW, ROWS_FROM), whole("repeat", repeat, U64)
+        c = ffi.from_buffer("struct numab_row[]", table)
         self._h.check(lib.numab_feed_rows(self._h.m, self._id, c, len(table), repeat))
+        self._h.keep(("rows", self._id), c)  # only now: a refused feed leaves the old one in use
 
     def feed_pattern(
         self,
@@ -156,14 +161,16 @@ class Task(Part):
         """
         c = ffi.new("struct numab_pattern *")
         c.kind = choice("pattern", kind, PATTERNS)
-        c.vpn, c.nr_pages, c.touches, c.seed = vpn, nr_pages, touches, seed
-        c.reads, c.writes, c.write_permille = reads, writes, write_permille
-        c.theta_milli = round(theta * 1000)
+        c.vpn, c.nr_pages = whole("vpn", vpn, U64), whole("nr_pages", nr_pages, U64)
+        c.touches, c.seed = whole("touches", touches, U64), whole("seed", seed, U64)
+        c.reads, c.writes = whole("reads", reads, U32), whole("writes", writes, U32)
+        c.write_permille = whole("write_permille", write_permille, (0, 1000))
+        c.theta_milli = round(real("theta", theta, 0.001, 4.0) * 1000)
         self._h.check(lib.numab_feed_pattern(self._h.m, self._id, c))
 
     def account(self, ran_ns: int) -> None:
         """It has executed for that long (hosts that own the time)."""
-        self._h.check(lib.numab_account(self._h.m, self._id, ran_ns))
+        self._h.check(lib.numab_account(self._h.m, self._id, whole("ran_ns", ran_ns, U64)))
 
     def tick(self) -> bool:
         """The timer tick hits it; did it queue a scan?  (task_tick_numa)"""

@@ -1,6 +1,6 @@
 """Tunables: one mapping under the kernel's names, in every generation's spelling.
 
-The rows are those of ``numa_core/tunables.def``.  The four scan tunables and the switch moved twice:
+The rows are those of ``numa_core/tunables.def``.  The scan tunables and the switch moved twice:
 
 ========== ==================================== ==============================================
 generation scan tunables                        on and off
@@ -17,11 +17,14 @@ Any of them, and the bare name, is understood wherever a tunable is named.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, MutableMapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from numa_core import Handle, lib, tunable_rows
 from numa_core.errors import InvalidArgument
+
+from .arguments import shown
 
 __all__ = ["GENERATIONS", "TUNABLES", "Tunable", "Tunables", "parse_assignments", "resolve"]
 
@@ -93,6 +96,8 @@ def resolve(name: str) -> str:
 
     Raises InvalidArgument that suggests the nearest names.
     """
+    if not isinstance(name, str):
+        raise InvalidArgument(f"tunable {shown(name)}, permitted: a name")
     bare = name.strip()
     if bare == "sched_features: NUMA":
         return "numa_balancing"
@@ -101,24 +106,29 @@ def resolve(name: str) -> str:
         if prefix is None:
             near = difflib.get_close_matches(bare, TUNABLES, 3, 0.5)
             hint = f"; nearest: {', '.join(near)}" if near else "; see `numab tunables`"
-            raise InvalidArgument(f"unknown tunable {name!r}{hint}")
+            raise InvalidArgument(f"unknown tunable {shown(name)}{hint}")
         bare = bare[len(prefix) :]
     return bare
 
 
-def _value(name: str, text: object) -> int:
+def _refused(name: str, value: object, why: str = "") -> InvalidArgument:
     row = TUNABLES[name]
+    return InvalidArgument(
+        f"{name} = {shown(value)}{why}, permitted {row.min}..{row.max} {row.unit}"
+    )
+
+
+def _value(name: str, text: str) -> int:
     try:
-        return int(str(text).strip(), 10)
+        return int(text.strip(), 10)
     except ValueError:
-        raise InvalidArgument(
-            f"{name} = {str(text).strip()!r}: not a whole number, permitted {row.min}..{row.max}"
-            f" {row.unit}"
-        ) from None
+        raise _refused(name, text, ": not a whole number") from None
 
 
-def parse_assignments(words: list[str]) -> dict[str, int]:
+def parse_assignments(words: Iterable[str], *, as_posted: bool = False) -> dict[str, int]:
     """``["scan_size_mb=16", ...]`` as a checked mapping of bare names.
+
+    ``as_posted``: SYSCTL rows may have any 32-bit value, as for :class:`Tunables`.
 
     >>> parse_assignments(["kernel.numa_balancing_scan_size_mb=16"])
     {'scan_size_mb': 16}
@@ -127,13 +137,12 @@ def parse_assignments(words: list[str]) -> dict[str, int]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise InvalidArgument(f"{word!r} is not name=value")
+            raise InvalidArgument(f"{shown(word)}, permitted: name=value")
         bare = resolve(name)
         row, number = TUNABLES[bare], _value(bare, value)
-        if not row.min <= number <= row.max:
-            raise InvalidArgument(
-                f"{bare} = {number} {row.unit}, permitted {row.min}..{row.max}"
-            )
+        handler_of_2012 = as_posted and row.kind == "SYSCTL" and -(2**31) <= number < 2**31
+        if not (row.min <= number <= row.max or handler_of_2012):
+            raise _refused(bare, number)
         out[bare] = number
     return out
 
@@ -160,10 +169,22 @@ class Tunables(MutableMapping[str, int]):
 
     def __setitem__(self, name: str, value: int) -> None:
         bare = resolve(name)
-        self._h.check(lib.numab_set(self._h.m, _INDEX[bare], _value(bare, int(value))))
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise _refused(bare, value, ": not a whole number") from None
+        if not -(2**63) <= number < 2**63:
+            raise _refused(bare, number)
+        self._h.check(lib.numab_set(self._h.m, _INDEX[bare], number))
 
     def __delitem__(self, name: str) -> None:
         raise InvalidArgument(f"tunable {name!r} cannot be removed, only set")
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return bool(resolve(name))  # type: ignore[arg-type]
+        except InvalidArgument:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return iter(TUNABLES)
@@ -173,6 +194,8 @@ class Tunables(MutableMapping[str, int]):
 
     def update_checked(self, values: Mapping[str, int]) -> None:
         """Set several, or none: all are checked before the first is set."""
+        if not isinstance(values, Mapping):
+            raise InvalidArgument(f"tunables {shown(values)}, permitted: a mapping, name to value")
         before = {resolve(name): self[name] for name in values}
         try:
             for name, value in values.items():
@@ -187,10 +210,10 @@ class Tunables(MutableMapping[str, int]):
 
         ``balancenuma=`` (the spelling of version 10) is understood too.
         """
-        name, _, value = parameter.strip().partition("=")
+        name, _, value = str(parameter).strip().partition("=")
         if name not in ("numa_balancing", "balancenuma") or value not in ("enable", "disable"):
             raise InvalidArgument(
-                f"boot parameter {parameter!r}, permitted: numa_balancing=enable, "
+                f"boot parameter {shown(parameter)}, permitted: numa_balancing=enable, "
                 "numa_balancing=disable"
             )
         self["numa_balancing"] = int(value == "enable")
@@ -212,7 +235,7 @@ class Tunables(MutableMapping[str, int]):
                 continue
             name, equals, value = line.partition("=")
             if not equals:
-                raise InvalidArgument(f"{line!r} is not name = value")
+                raise InvalidArgument(f"{shown(line)}, permitted: name = value")
             bare = resolve(name)
             values[bare] = _value(bare, value)
         self.update_checked(values)

@@ -5,7 +5,7 @@ Addresses are bytes, ``vpn`` page numbers of 4 KiB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from numa_core import ROW, ffi, lib, reason_rows
 from numa_core.errors import InvalidArgument
+
+from .arguments import ID, NID, U32, U64, choice, flag, shown, whole, whole_array
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -124,20 +126,32 @@ class TaskInfo:
 def rows(vpn: Any, reads: Any = 0, writes: Any = 0) -> np.ndarray:
     """Access rows for :meth:`Task.access_rows` and :meth:`Task.feed`: a new array, dtype ROW.
 
-    Arguments are broadcast against each other.
+    Arguments are broadcast against each other.  The high 16 bits of ``vpn`` may hold a number of
+    further pages.
 
     >>> rows([1, 2], reads=3)["reads"].tolist()
     [3, 3]
     """
-    pages, r, w = np.broadcast_arrays(vpn, reads, writes)
+    columns = (
+        whole_array("vpn", vpn, np.uint64, U64),
+        whole_array("reads", reads, np.uint32, U32),
+        whole_array("writes", writes, np.uint32, U32),
+    )
+    try:
+        pages, r, w = np.broadcast_arrays(*columns)
+    except ValueError:
+        lengths = ", ".join(str(len(c)) for c in columns)
+        raise InvalidArgument(
+            f"vpn, reads and writes of lengths {lengths}, permitted: equal ones, or 1"
+        ) from None
     out = np.empty(pages.size, ROW)
-    out["page"], out["reads"], out["writes"] = pages.ravel(), r.ravel(), w.ravel()
+    out["page"], out["reads"], out["writes"] = pages, r, w
     return out
 
 
 def prot_bits(prot: str) -> int:
-    if prot != "none" and (not prot or set(prot) - set("rwx-")):
-        raise InvalidArgument(f"protection {prot!r}, permitted: none, or letters of rwx")
+    if not isinstance(prot, str) or prot != "none" and (not prot or set(prot) - set("rwx-")):
+        raise InvalidArgument(f"protection {shown(prot)}, permitted: none, or letters of rwx")
     return 0 if prot == "none" else sum({"r": 1, "w": 2, "x": 4}.get(c, 0) for c in set(prot))
 
 
@@ -145,21 +159,14 @@ def prot_text(prot: int) -> str:
     return "".join(c for c, bit in (("r", 1), ("w", 2), ("x", 4)) if prot & bit) or "none"
 
 
-def choice(what: str, value: str, permitted: Sequence[str]) -> int:
-    if value not in permitted:
-        raise InvalidArgument(f"{what} {value!r}, permitted: {', '.join(permitted)}")
-    return permitted.index(value)
-
-
 def mpol(mode: str, nid: int, nodes: Iterable[int], lazy: bool) -> Any:
+    """``struct numab_mpol *`` and the mask that must live as long."""
     c = ffi.new("struct numab_mpol *")
     c.mode = choice("policy mode", mode, MPOL_MODES)
-    c.flags = lib.NUMAB_MPOL_F_MOF if lazy else 0
-    c.nid = nid
+    c.flags = lib.NUMAB_MPOL_F_MOF if flag("lazy", lazy) else 0
+    c.nid = whole("nid", nid, NID)
     words = [0] * 16
-    for n in nodes:
-        if not 0 <= n < 1024:
-            raise InvalidArgument(f"node {n}, permitted 0..1023")
+    for n in whole_array("nodes", nodes, np.int64, (0, 1023)).tolist():
         words[n // 64] |= 1 << n % 64
     mask = ffi.new("uint64_t[16]", words)
     c.nr_mask_words, c.mask = 16, mask
@@ -176,7 +183,7 @@ class Part:
     def __init__(self, machine: Machine, number: int) -> None:
         self.machine = machine
         self._h = machine._h
-        self._id = number
+        self._id = whole("id", number, ID)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and (

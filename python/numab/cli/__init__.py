@@ -31,6 +31,14 @@ def _warn(message: Warning | str, *_: object) -> None:
     print(f"numab: note: {message}", file=sys.stderr)
 
 
+def _drop_stdout() -> None:
+    """What could not be written must not be tried, and complained about, again at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # not a file: nothing will be tried
+        pass
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="numab",
@@ -58,14 +66,20 @@ def main(argv: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", NumabWarning)
             warnings.showwarning = _warn
-            return int(args.run(args) or 0)
+            code = int(args.run(args) or 0)
+        if sys.stdout:  # None: it was closed before we came
+            sys.stdout.flush()
+        return code
     except NumabError as e:
         message = " ".join(str(e).split())
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+    except BrokenPipeError:  # the reader has seen enough
+        _drop_stdout()
         return 0
     except OSError as e:
-        message = f"{e.filename}: {e.strerror}" if e.filename else str(e)
+        message = f"{e.filename}: {e.strerror}" if e.filename else e.strerror or str(e)
+        _drop_stdout()
+    except MemoryError:
+        message = "this computer has not enough memory for that"
     except KeyboardInterrupt:
         message = "interrupted; nothing was written"
     print(f"numab: {message}", file=sys.stderr)

@@ -18,6 +18,23 @@ from .options import policies, progress_bar
 __all__ = ["compare"]
 
 
+def _notes(results: list[Result], topology: Topology, unit: str) -> list[str]:
+    """What a reader of the table has to know about these very runs."""
+    notes = []
+    if len(topology.nodes) == 1:
+        notes.append("the machine has one node: every access is local, there is nothing to balance")
+    elif all(r.scan_passes == 0 and not r.vmstat["numa_pte_updates"] for r in results) and any(
+        r.policy != "off" for r in results
+    ):
+        cure = "; a loop that takes less than a tick is never sampled, try --hz 1000"
+        notes.append("nothing was scanned: balancing is off, or the run is too short"
+                     + (cure if unit == "loop" else ""))
+    if unit != "loop":
+        notes.append("shares are of accesses made in a fixed time: threads that wait for remote "
+                     "memory make fewer")
+    return notes
+
+
 def compare(
     args: argparse.Namespace,
     template: Any,
@@ -39,21 +56,22 @@ def compare(
     if unit != "loop":  # a faster thread does more in the same time: only a run tells the share
         bound = best.remote_share
         results = [dataclasses.replace(r, remote_share_best_static=bound) for r in results]
+    if args.json:  # first: the reader of the table may leave early
+        write_json(args.json, runs_json(results, best_static=best.as_dict(), **about))
+        print(f"numab: wrote {args.json}", file=sys.stderr)
     print(f"{about['what']} on {topology.name}: {topology.describe()}")
     print()
     print(results_table(results, unit=unit), end="")
     print()
     if unit == "loop" and best.loop_ns_last is not None:
-        print(f"best static placement: {best.loop_ns_last / 1e9:.3f} s a loop, "
-              f"{100 * best.remote_share:.2f} % remote (every page where the whole trace costs least)")
+        print(f"best static placement, replayed: {best.loop_ns_last / 1e9:.3f} s a loop "
+              "(every page where the whole trace costs least)")
     else:
         print(f"best static placement: {100 * best.remote_share:.2f} % remote, "
               f"{best.accesses:,} accesses".replace(",", " "))
+    for note in _notes(results, topology, unit):
+        print(f"note: {note}")
     if args.explain:
         print()
         print(explain([n for r in results for n in r.reasons]), end="")
-    if args.json:
-        content = runs_json(results, best_static=best.as_dict(), **about)
-        write_json(args.json, content)
-        print(f"numab: wrote {args.json}", file=sys.stderr)
     return 0

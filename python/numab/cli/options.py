@@ -5,19 +5,37 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import warnings
 from collections.abc import Callable
 
-from numa_core.errors import InvalidArgument
+from numa_core.errors import InvalidArgument, NumabWarning
 
+from ..arguments import shown
 from ..policies import POLICIES, check_policy
 from ..topology import Topology
 from ..tunables import parse_assignments
 
-__all__ = ["add_run_options", "duration_ns", "load_machine", "policies", "progress_bar", "size_pages",
-           "tunables"]
+__all__ = [
+    "add_run_options", "duration_ns", "integer", "load_machine", "policies", "progress_bar",
+    "size_pages", "tunables",
+]
 
-_TIMES = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_TIMES = {
+    "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}
 _SIZES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number."""
+
+    def parse(text: str) -> int:
+        plain = text.isascii() and text.lstrip("+-").isdigit() and len(text) <= 25
+        if not plain or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: {low}..{high}")
+        return int(text)
+
+    return parse
 
 
 def duration_ns(text: str) -> int:
@@ -26,10 +44,10 @@ def duration_ns(text: str) -> int:
     >>> duration_ns("500ms")
     500000000
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|)", text.strip())
+    found = re.fullmatch(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(ns|us|ms|s|m|h|)", text.strip())
     ns = round(float(found[1]) * _TIMES[found[2]]) if found else 0
     if not 0 < ns <= 1000 * _TIMES["h"]:
-        raise InvalidArgument(f"duration {text!r}, permitted: 60s, 500ms, 2m, up to 1000h")
+        raise InvalidArgument(f"duration {shown(text)}, permitted: 60s, 500ms, 2m, up to 1000h")
     return ns
 
 
@@ -39,10 +57,10 @@ def size_pages(text: str) -> int:
     >>> size_pages("1G")
     262144
     """
-    found = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:ib|b)?", text.strip().lower())
+    found = re.fullmatch(r"([0-9]{1,20})\s*([kmgt]?)(?:ib|b)?", text.strip().lower())
     size = int(found[1]) * _SIZES.get(found[2], 1) if found else 0
     if not 0 < size <= 1 << 48:
-        raise InvalidArgument(f"memory {text!r}, permitted: 64M, 4G, up to 256T")
+        raise InvalidArgument(f"memory {shown(text)}, permitted: 64M, 4G, up to 256T")
     return -(-size // 4096)
 
 
@@ -50,7 +68,7 @@ def policies(text: str) -> list[str]:
     """A list of policy names, each checked."""
     names = [check_policy(word.strip()) for word in text.split(",") if word.strip()]
     if not names:
-        raise InvalidArgument(f"no policy in {text!r}, permitted: {', '.join(POLICIES)}")
+        raise InvalidArgument(f"no policy in {shown(text)}, permitted: {', '.join(POLICIES)}")
     return list(dict.fromkeys(names))
 
 
@@ -61,12 +79,14 @@ def tunables(args: argparse.Namespace) -> dict[str, int]:
         if word in ("numa_balancing=enable", "numa_balancing=disable"):
             word = f"numa_balancing={int(word.endswith('enable'))}"
         words.append(word)
-    return parse_assignments(words)
+    return parse_assignments(words, as_posted=args.as_posted)
 
 
 def load_machine(source: str) -> Topology:
     """The machine, with a note on stderr for each thing that had to be assumed."""
-    topology = Topology.load(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumabWarning)  # what it would say is among the notes
+        topology = Topology.load(source)
     for note in topology.notes:
         print(f"numab: note: {source}: {note}", file=sys.stderr)
     return topology
@@ -101,9 +121,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", metavar="NAME=VALUE",
                         help="a tunable, in any kernel's spelling; may be repeated")
     parser.add_argument("--as-posted", action="store_true",
-                        help="every switch as the posting of 13 Nov 2012 had it")
-    parser.add_argument("--thp", action="store_true", help="huge pages where they fit")
-    parser.add_argument("--hz", type=int, default=250, metavar="HZ", help="ticks per second")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of generated loads")
-    parser.add_argument("--workers", type=int, default=1, metavar="N",
+                        help="every switch as the posting of 13 Nov 2012 had it; without huge "
+                        "pages (--thp) it moves next to nothing")
+    parser.add_argument("--thp", action="store_true",
+                        help="huge pages where a whole slot of a mapping is first touched "
+                        "in the run (starts other than first-touch leave base pages)")
+    parser.add_argument("--hz", type=integer(100, 1000), default=250, metavar="HZ",
+                        help="ticks per second (default 250)")
+    parser.add_argument("--seed", type=integer(0, 2**64 - 1), default=0, metavar="N",
+                        help="of generated loads and injected failures (default 0)")
+    parser.add_argument("--workers", type=integer(1, 4096), default=1, metavar="N",
                         help="processes to run the jobs in; the results are the same")

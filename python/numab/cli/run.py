@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 
 from ..synthetic import LoadJob, run_load
-from ..workloads import LOADS, load_named
+from ..workloads import LOADS, THREADS_MAX, load_named
 from .compare import compare
-from .options import add_run_options, duration_ns, load_machine, size_pages, tunables
+from .options import add_run_options, duration_ns, integer, load_machine, size_pages, tunables
 
 __all__ = ["arguments", "run"]
 
@@ -23,7 +23,7 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab run``."""
     parser.add_argument("load", metavar="LOAD", help=", ".join(LOADS))
-    parser.add_argument("--threads", type=int, metavar="N",
+    parser.add_argument("--threads", type=integer(1, THREADS_MAX), metavar="N",
                         help="threads (default: one a node with CPUs)")
     parser.add_argument("--memory", default="256M", metavar="SIZE",
                         help="memory of the load (default 256M)")
@@ -48,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
         "what": f"{args.load} ({threads} threads, {args.memory})", "load": args.load,
         "threads": threads, "pages": pages, "machine": topology.name, "place": args.place,
         "duration_ns": job.duration_ns, "tunables": dict(job.tunables), "hz": args.hz,
-        "seed": args.seed, "as_posted": args.as_posted,
+        "seed": args.seed, "thp": args.thp, "as_posted": args.as_posted,
     }
     return compare(args, job, run_load, topology, unit="part", about=about)

@@ -1,5 +1,7 @@
 """Show a machine as numactl --hardware does.
 
+All memory counts as free: that is how a run starts.
+
   numab topo 4s
   numab topo /sys
 """

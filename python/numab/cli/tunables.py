@@ -2,7 +2,7 @@
 
   numab tunables                every row
   numab tunables scan_size_mb   some rows, by any of their names
-  numab tunables --kernel 5.13  sysctl text for one generation
+  numab tunables --kernel 5.13  one generation's names, with the defaults of 2012
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab tunables``."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="in any spelling")
     parser.add_argument("--kernel", choices=GENERATIONS,
-                        help="print defaults as that generation's sysctl text")
+                        help="print that generation's names with the defaults of 2012")
 
 
 def _show(row: Tunable) -> None:

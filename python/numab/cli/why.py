@@ -11,9 +11,11 @@ import argparse
 
 from numa_core.errors import InvalidArgument
 
+from ..arguments import shown
 from ..engine import ReplayJob
 from ..history import busiest_pages, history_lines, page_history
-from .options import add_run_options, duration_ns, load_machine, policies, tunables
+from ..placement import FIRST_TOUCH, check_start
+from .options import add_run_options, duration_ns, integer, load_machine, policies, tunables
 
 __all__ = ["arguments", "run"]
 
@@ -22,11 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab why``."""
     parser.add_argument("trace", metavar="TRACE", help=".npz, .npy or .parquet (extra [arrow])")
     parser.add_argument("--page", metavar="VPN", help="page number, decimal or 0x...")
-    parser.add_argument("--policy", default="home_node", metavar="P", help="policy to watch")
-    parser.add_argument("--limit", type=int, default=40, metavar="N",
+    parser.add_argument("--policy", default="home_node", metavar="P",
+                        help="policy to watch (default home_node)")
+    parser.add_argument("--limit", type=integer(0, 2**32), default=40, metavar="N",
                         help="lines of history to print (default 40, 0: all)")
     add_run_options(parser)
-    parser.set_defaults(duration="60s")
 
 
 def _page(text: str) -> int:
@@ -35,7 +37,7 @@ def _page(text: str) -> int:
     except ValueError:
         page = -1
     if not 0 <= page < 1 << 48:
-        raise InvalidArgument(f"page {text!r}, permitted: a page number 0..2^48-1, or 0x...")
+        raise InvalidArgument(f"page {shown(text)}, permitted: a page number 0..2^48-1, or 0x...")
     return page
 
 
@@ -45,9 +47,11 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidArgument("--json is not for why; permitted: replay, run")
     names = policies(args.policy)
     if len(names) != 1:
-        raise InvalidArgument(f"--policy {args.policy!r}: why takes one policy")
+        raise InvalidArgument(f"--policy {shown(args.policy)}, permitted: one policy for why")
+    topology = load_machine(args.machine)
     job = ReplayJob(
-        args.trace, load_machine(args.machine), policy=names[0], start=args.start or "first-touch",
+        args.trace, topology, policy=names[0],
+        start=check_start(args.start or FIRST_TOUCH, topology),
         place=args.place, duration_ns=duration_ns(args.duration), hz=args.hz, seed=args.seed,
         thp=args.thp, as_posted=args.as_posted, tunables=tunables(args),
     )
@@ -64,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         page = _page(args.page)
     lines = history_lines(page_history(job, page), page)
-    shown = lines if not args.limit else lines[: args.limit]
-    print("\n".join(shown))
-    if len(shown) < len(lines):
-        print(f"... {len(lines) - len(shown)} more (--limit 0 shows all)")
+    told = lines if not args.limit else lines[: args.limit]
+    print("\n".join(told))
+    if len(told) < len(lines):
+        print(f"... {len(lines) - len(told)} more (--limit 0 shows all)")
     return 0

@@ -12,13 +12,15 @@ from typing import Any
 from numa_core import Handle, lib, policy_rows, reason_rows
 from numa_core.errors import InvalidArgument
 
+from ..arguments import NID, U64, choice, shown, whole
+
 __all__ = ["POLICIES", "STAY", "Fault", "Policy", "Verdict", "check_policy"]
 
 #: Built-in policies: name to sentence.
 POLICIES: dict[str, str] = dict(policy_rows())
 #: A verdict's target for «leave the page where it is».
 STAY = -1
-_REASONS = {name: i for i, (name, _) in enumerate(reason_rows())}
+_REASONS = tuple(name for name, _ in reason_rows())
 
 
 def check_policy(name: str) -> str:
@@ -28,11 +30,11 @@ def check_policy(name: str) -> str:
     Traceback (most recent call last):
     numa_core.errors.InvalidArgument: unknown policy 'home_nod'; nearest: home_node
     """
-    if name in POLICIES:
+    if isinstance(name, str) and name in POLICIES:
         return name
-    near = difflib.get_close_matches(name, POLICIES, 2, 0.4)
+    near = difflib.get_close_matches(name, POLICIES, 2, 0.6) if isinstance(name, str) else []
     hint = f"nearest: {', '.join(near)}" if near else f"permitted: {', '.join(POLICIES)}"
-    raise InvalidArgument(f"unknown policy {name!r}; {hint}")
+    raise InvalidArgument(f"unknown policy {shown(name)}; {hint}")
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,12 @@ class Policy:
         flags = lib.NUMAB_POLICY_SCANS if self.scans else 0
         flags |= lib.NUMAB_POLICY_MOF if self.migrates else 0
         flags |= lib.NUMAB_POLICY_HOME if self.uses_home else 0
+        if not isinstance(self.name, str) or "\0" in self.name:
+            raise InvalidArgument(f"policy name {shown(self.name)}, permitted: 1..31 characters")
         native = self.native_filter
-        handle.use_own_policy(self.name, flags, native if native is not None else self._filter)
+        if native is not None:
+            native = whole("native_filter", native, (1, U64[1]))
+        handle.use_own_policy(self.name, flags, self._filter if native is None else native)
 
     def _filter(self, c: Any, out: Any) -> None:
         unset = lib.NUMAB_TAG_UNSET
@@ -127,8 +133,11 @@ class Policy:
             bool(c.flags & lib.NUMAB_F_WRITE), bool(c.flags & lib.NUMAB_F_HUGE),
         )
         verdict = self.filter(fault)
-        if verdict.reason not in _REASONS:
-            raise InvalidArgument(f"unknown reason {verdict.reason!r} in a verdict")
-        out.target_nid = verdict.target_nid
-        out.reason = _REASONS[verdict.reason]
-        out.tag = unset if verdict.tag is None else verdict.tag
+        if not isinstance(verdict, Verdict):
+            raise InvalidArgument(
+                f"the filter of policy {self.name!r} gave {shown(verdict)}, permitted: a Verdict"
+            )
+        target = whole("target_nid of a verdict", verdict.target_nid, NID)
+        tag = unset if verdict.tag is None else whole("tag of a verdict", verdict.tag, (0, unset))
+        reason = choice("reason of a verdict", verdict.reason, _REASONS)
+        out.target_nid, out.reason, out.tag = target, reason, tag

@@ -43,6 +43,7 @@ def _rows(results: Sequence[Result], unit: str) -> list[tuple[str, list[str]]]:
         row("  best static placement", lambda r: _percent(r.remote_share_best_static)),
         ("time (model)", []),
         row("  virtual time", lambda r: _seconds(r.time_ns)),
+        row("  accesses made, millions", lambda r: _number(r.accesses / 1e6)),
     ]
     if unit == "loop":
         table += [

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from numa_core.errors import InvalidArgument
 
+from ..arguments import shown
+
 if TYPE_CHECKING:
     from ..engine import Result
 
@@ -30,32 +32,50 @@ def runs_json(results: Iterable[Result], **about: Any) -> dict[str, Any]:
     return {**about, "runs": [r.as_dict() for r in results]}
 
 
+def _is_plain(path: str) -> bool:
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(os.path.realpath(path))
+
+
 def check_writable(path: str) -> None:
     """Before a long run: can this file be written?  Leaves it as it is.
 
     Raises InvalidArgument with one line that names the file.
     """
-    folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise InvalidArgument(f"{path}: is a directory, permitted: a file")
     try:
         if os.path.exists(path) and not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
-        handle, name = tempfile.mkstemp(prefix=".numab-", dir=folder)
-        os.close(handle)
-        os.unlink(name)
-    except OSError as e:
-        raise InvalidArgument(f"{path}: cannot be written: {e.strerror}") from None
+        if _is_plain(path):
+            handle, name = tempfile.mkstemp(prefix=".numab-", dir=_folder(path))
+            os.close(handle)
+            os.unlink(name)
+    except (OSError, ValueError) as e:  # ValueError: a zero byte
+        reason = getattr(e, "strerror", None) or e
+        raise InvalidArgument(
+            f"{shown(path)}: cannot be written ({reason}), permitted: a file in a writable folder"
+        ) from None
 
 
 def write_json(path: str, content: Any) -> None:
-    """Write all of it or nothing: a file beside, then renamed into place."""
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, name = tempfile.mkstemp(prefix=".numab-", dir=folder)
+    """Write all of it or nothing: a file beside, then renamed into place.
+
+    A symbolic link stays one; a pipe or a device is written to directly.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    if not _is_plain(path):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return
+    path = os.path.realpath(path)
+    handle, name = tempfile.mkstemp(prefix=".numab-", dir=_folder(path))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump(content, f, indent=2)
-            f.write("\n")
+            f.write(text)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)

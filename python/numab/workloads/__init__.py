@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from numa_core.errors import InvalidArgument
 
+from ..arguments import shown, whole
 from .load import Load, Touch
 from .pingpong import pingpong
 from .private import private
@@ -19,6 +20,8 @@ from .zipf import zipf
 
 __all__ = ["LOADS", "Load", "Touch", "load_named"]
 
+THREADS_MAX = 65536
+PAGES_MAX = 1 << 36
 #: Load by name; each takes the number of threads and of pages.
 LOADS: dict[str, Callable[[int, int], Load]] = {
     "uniform": uniform,
@@ -34,12 +37,10 @@ def load_named(name: str, threads: int, pages: int) -> Load:
     Raises InvalidArgument: an unknown name (the nearest is suggested), no thread, or fewer pages
     than threads.
     """
-    if name not in LOADS:
-        near = difflib.get_close_matches(name, LOADS, 1, 0.4)
+    if not isinstance(name, str) or name not in LOADS:
+        near = difflib.get_close_matches(name, LOADS, 1, 0.6) if isinstance(name, str) else []
         hint = f"nearest: {near[0]}" if near else f"permitted: {', '.join(LOADS)}"
-        raise InvalidArgument(f"unknown load {name!r}; {hint}")
-    if not 1 <= threads <= 65536:
-        raise InvalidArgument(f"{threads} threads, permitted 1..65536")
-    if not threads <= pages <= 1 << 36:
-        raise InvalidArgument(f"{pages} pages for {threads} threads, permitted {threads}..2^36")
+        raise InvalidArgument(f"unknown load {shown(name)}; {hint}")
+    threads = whole("threads", threads, (1, THREADS_MAX))
+    pages = whole("pages (at least one a thread)", pages, (threads, PAGES_MAX))
     return LOADS[name](threads, pages)
