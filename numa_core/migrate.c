@@ -249,10 +249,8 @@ int migrate_misplaced_huge(struct fault_ctx *c, struct move *mv, int nid)
 	struct tally n = { 0, 0, 1, 0 };
 	int pass;
 
-	if (reason) {
-		leak_reference(m, mv->pte, reason);
-		return reason;
-	}
+	if (reason)
+		return reason; /* nothing leaks: the posting has no such path */
 	if (m->external)
 		return ask_host(c, mv, mv->pte, nid, NUMAB_SLOT_PAGES);
 	for (pass = 0; pass < MIGRATE_PASSES && n.retry; pass++) {
