@@ -24,6 +24,7 @@ __all__ = [
     "EPOCH",
     "EVENT",
     "ROW",
+    "STEP",
     "Handle",
     "cflags",
     "check",
@@ -46,6 +47,25 @@ lib: Any = _lib
 ROW = np.dtype([("page", "<u8"), ("reads", "<u4"), ("writes", "<u4")])
 #: ``struct numab_epoch``
 EPOCH = np.dtype([("row", "<u8"), ("nr_rows", "<u4"), ("tid", "<i4")])
+#: ``struct numab_step``; the fields from ``pattern`` on are its ``touch``.
+STEP = np.dtype(
+    [
+        ("kind", "<u4"),
+        ("target", "<u4"),
+        ("count", "<u8"),
+        ("count_max", "<u8"),
+        ("pattern", "<u4"),
+        ("theta_milli", "<u4"),
+        ("vpn", "<u8"),
+        ("nr_pages", "<u8"),
+        ("touches", "<u8"),
+        ("seed", "<u8"),
+        ("reads", "<u4"),
+        ("writes", "<u4"),
+        ("write_permille", "<u4"),
+        ("reserved", "<u4"),
+    ]
+)
 #: ``struct numab_event``
 EVENT = np.dtype(
     [
@@ -62,7 +82,7 @@ EVENT = np.dtype(
         ("reason", "<i4"),
     ]
 )
-for _dtype, _name in ((ROW, "row"), (EPOCH, "epoch"), (EVENT, "event")):
+for _dtype, _name in ((ROW, "row"), (EPOCH, "epoch"), (STEP, "step"), (EVENT, "event")):
     if _dtype.itemsize != ffi.sizeof(f"struct numab_{_name}"):
         raise ImportError(f"numab_{_name}: the C core was built from another header")
 

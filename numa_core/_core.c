@@ -5,13 +5,15 @@
  * A map of the core, in the order in which the parts below are included (each uses only those
  * before it):
  *	alloc      the allocator hook			event      errors, names, the ring
+ *	pattern    generated rows
  *	node       free pages, watermarks, zonelists	mm         entries, spans, records, VMAs
  *	mmap       the calls on an address space	mempolicy  where should a page be
  *	stats      per-task and per-mm faults		migrate    moving pages, every way to fail
  *	scan       tick, task work, marks		fault      the faults
  *	cpu        run queues				task       fork, exec, exit
- *	access     the hot loop			feed       rows, patterns, traces
- *	probe      looking without touching		check      every invariant
+ *	access     the hot loop			program    steps: touch, sleep, barriers
+ *	feed       what tasks do next			probe      looking without touching
+ *	check      every invariant
  * Read each from its end; read this file from here.
  */
 #if !defined(_DEFAULT_SOURCE)
@@ -23,6 +25,7 @@
 
 #include "alloc.c"
 #include "event.c"
+#include "pattern.c"
 #include "node.c"
 #include "mm.c"
 #include "mmap.c"
@@ -34,6 +37,7 @@
 #include "cpu.c"
 #include "task.c"
 #include "access.c"
+#include "program.c"
 #include "feed.c"
 #include "probe.c"
 #include "check.c"
@@ -165,6 +169,7 @@ void numab_destroy(struct numab_machine *m)
 	mem_free(m, m->ids, sizeof(*m->ids) * (size_t)m->cap_slots);
 	mem_free(m, m->objects, sizeof(*m->objects) * (size_t)m->cap_objects);
 	mem_free(m, m->rec_chunks, sizeof(uint64_t *) * m->cap_chunks);
+	mem_free(m, m->barriers, sizeof(*m->barriers) * m->nr_barriers);
 	mem_free(m, m->ring, sizeof(*m->ring) * (size_t)m->ring_cap);
 	machine_parts(m, parts);
 	for (k = 0; k < NR_PARTS; k++)

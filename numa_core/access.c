@@ -36,7 +36,7 @@ static inline void count_access(struct numab_machine *m, struct task *t, int nid
 static noinline int access_slow(struct fault_ctx *c, uint64_t vpn, uint64_t reads, uint64_t writes)
 {
 	struct numab_machine *m = c->m;
-	uint64_t accesses;
+	uint64_t accesses, price;
 	int nid = -1, err;
 
 	if (!reads && !writes)
@@ -46,8 +46,10 @@ static noinline int access_slow(struct fault_ctx *c, uint64_t vpn, uint64_t read
 		return err;
 	count_access(m, c->t, nid, reads, writes);
 	accesses = reads + writes;
-	c->cost_ps += accesses * (uint64_t)m->tun[NUMAB_T_cpu_ps] +
-		      lines_of(accesses) * m->latency_ps[(size_t)c->t->nid * m->nr_ids + nid];
+	price = accesses * (uint64_t)m->tun[NUMAB_T_cpu_ps] +
+		lines_of(accesses) * m->latency_ps[(size_t)c->t->nid * m->nr_ids + nid];
+	c->cost_ps += price;
+	c->user_ps += price;
 	return m->place_failed ? NUMAB_EHOST : 0;
 }
 
@@ -224,6 +226,7 @@ static inline int run_span_rows(struct fault_ctx *c, const struct numab_row *row
 out:
 	p->rows = i + (err == NUMAB_EHOST); /* that access went through */
 	c->cost_ps += hot.plain_ps;
+	c->user_ps += hot.plain_ps;
 	return err > 0 ? 0 : err;
 }
 
@@ -244,7 +247,7 @@ static noinline int run_budget(struct fault_ctx *c, const struct numab_row *rows
 int run_rows(struct numab_machine *m, struct task *t, const struct numab_row *rows, uint64_t n,
 	     uint64_t budget_ps, struct progress *p)
 {
-	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0, NULL, 0, 0 };
+	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0, 0, NULL, 0, 0 };
 	uint64_t stop = p->rows, plain_ps = 0;
 	int err = 0;
 
@@ -266,6 +269,7 @@ int run_rows(struct numab_machine *m, struct task *t, const struct numab_row *ro
 			err = run_budget(&c, rows, stop, budget_ps, p, s);
 	}
 	plain_ps += fold_histograms(m, t);
+	t->sys_ps += c.cost_ps - c.user_ps;
 	p->cost_ps += c.cost_ps + (budget_ps == UINT64_MAX ? plain_ps : 0);
 	p->faults += c.faults;
 	p->hints += c.hints;
@@ -314,7 +318,7 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 	c.m = m;
 	c.t = t;
 	c.mm = t->mm;
-	c.cost_ps = 0;
+	c.cost_ps = c.user_ps = 0;
 	c.faults = c.hints = 0;
 	c.reason = NUMAB_NONE;
 	c.vma = NULL;
@@ -331,6 +335,7 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 		err = handle_access(&c, vpn, write, &nid);
 		m->busy = 0;
 	}
+	t->sys_ps += c.cost_ps;
 	if (!err) {
 		row = m->matrix + ((size_t)t->nid * m->nr_ids + nid) * 2;
 		row[write != 0]++;
@@ -358,7 +363,7 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 {
 	struct task *t = task_get(m, tid);
 	uint64_t vpn = vaddr / NUMAB_PAGE_BYTES, need = PTE_PRESENT | (write ? PTE_RW : 0), val;
-	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, NULL, 0, 0 };
+	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, 0, NULL, 0, 0 };
 	const struct vma *v;
 	struct span *s;
 	int nid, err;

@@ -141,6 +141,32 @@ static int check_records(struct numab_machine *m, struct census *n)
 	return 0;
 }
 
+/* Whoever waits at a barrier has been counted there, and worlds are stopped by living tasks. */
+static int check_programs(struct numab_machine *m)
+{
+	uint32_t b, arrived, stops;
+	int i, k;
+
+	for (b = 0; b < m->nr_barriers; b++) {
+		for (arrived = 0, i = 1; i < m->nr_slots; i++)
+			if (m->ids[i].task && m->ids[i].task->cur.program.waits == (int64_t)b + 1)
+				arrived++;
+		if (arrived != m->barriers[b].arrived)
+			return BROKEN(m, "barrier %u: %u tasks wait, %u have arrived", b, arrived,
+				      m->barriers[b].arrived);
+	}
+	for (i = 1; i < m->nr_slots; i++) {
+		const struct mm *mm = m->ids[i].mm;
+
+		for (stops = 0, k = 0; mm && k < mm->nr_tasks; k++)
+			stops += m->ids[mm->tids[k]].task->cur.program.stops;
+		if (mm && stops != mm->world_stopped)
+			return BROKEN(m, "process %d: stopped %u times, by %u steps", i,
+				      mm->world_stopped, stops);
+	}
+	return 0;
+}
+
 static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
 {
 	int i, err;
@@ -151,7 +177,9 @@ static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
 		if (m->ids[i].task && (err = check_task(m, m->ids[i].task)))
 			return err;
 	}
-	err = check_records(m, n);
+	err = check_programs(m);
+	if (!err)
+		err = check_records(m, n);
 	for (i = 0; !err && i < m->nr_ids; i++) {
 		const struct node *node = &m->nodes[i];
 

@@ -3,8 +3,8 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > access > task > cpu > fault, scan > migrate > stats > mempolicy >
- *	mmap > mm > node > event > alloc
+ *	_core > probe > feed > program > access > task > cpu > fault, scan > migrate > stats >
+ *	mempolicy > mmap > mm > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -169,11 +169,12 @@ struct mm {
 	uint64_t fault_tot;
 	uint64_t *faults;     /* [nr_ids] */
 	uint64_t *node_pages; /* [nr_ids] exclusive pages */
+	uint32_t world_stopped; /* by how many steps of programs */
 	uint64_t nr_shared;   /* entries that name a record */
 	uint64_t nr_pages;    /* both */
 };
 
-enum cursor_kind { CURSOR_NONE, CURSOR_ROWS, CURSOR_PATTERN, CURSOR_REPLAY };
+enum cursor_kind { CURSOR_NONE, CURSOR_ROWS, CURSOR_PATTERN, CURSOR_PROGRAM, CURSOR_REPLAY };
 #define PATTERN_ROWS 256u
 
 #define ZIPF_EXACT_RANKS 256u /* ranks that get a segment of their own; behind them segments grow */
@@ -185,6 +186,39 @@ struct zipf {
 	uint64_t *cumul;   /* [nr]: weight up to and with this one */
 	uint64_t *first;   /* [nr + 1]: its first rank */
 	uint64_t mult;     /* scatters ranks over the range: rank * mult mod nr_pages */
+	uint32_t theta_milli;
+};
+
+/* Where a pattern stands. */
+struct generator {
+	struct numab_pattern pattern;
+	uint64_t made;        /* touches made: where a sweep is */
+	uint64_t left;        /* touches to make, UINT64_MAX: endless */
+	uint64_t rng;
+	struct zipf zipf;
+	struct numab_row *rows; /* [PATTERN_ROWS] */
+};
+
+struct step_state {
+	uint64_t made, rng;   /* a touch: where it goes on */
+	uint64_t left;        /* a repeat: times to go back still */
+};
+
+#define WAITS_FOR_WORLD -1
+
+struct program {
+	struct numab_step *steps;  /* [nr] */
+	struct step_state *states; /* [nr] */
+	uint32_t nr, at;
+	int touching;         /* in the middle of the touch at @at */
+	int mutator;
+	uint32_t stops;       /* of its steps that stop the world, not taken back yet */
+	int64_t waits;        /* 0: for nothing, a barrier's id + 1, WAITS_FOR_WORLD */
+	uint64_t rng;         /* of its sleeps */
+};
+
+struct barrier {
+	uint32_t need, arrived;
 };
 
 struct cursor {
@@ -193,11 +227,8 @@ struct cursor {
 	uint64_t nr, pos;
 	uint64_t repeat;      /* further times over, UINT64_MAX: for ever */
 	uint64_t page;        /* pages done of the row at pos */
-	struct numab_pattern pattern;
-	uint64_t made;        /* touches made of the pattern */
-	uint64_t rng;
-	struct zipf zipf;
-	struct numab_row *buffer; /* [PATTERN_ROWS] */
+	struct generator gen;
+	struct program program;
 	uint64_t epoch;       /* replay: its next, or running, epoch */
 	int in_epoch;
 };
@@ -216,6 +247,7 @@ struct task {
 	uint64_t numa_scan_period; /* ms */
 	uint64_t node_stamp_ns;
 	uint64_t sum_exec_ps;
+	uint64_t sys_ps; /* of what it has done: faults, scans, moves, calls */
 	int work_queued;
 	uint64_t fault_tot, faults_ever;
 	uint64_t *faults; /* [nr_ids] */
@@ -330,6 +362,8 @@ struct numab_machine {
 	uint64_t free_rec; /* head of the free list of anonymous records, 0: none */
 	uint64_t nr_free_recs;
 	struct replay replay;
+	struct barrier *barriers; /* [nr_barriers] */
+	uint32_t nr_barriers;
 	struct run_state run;
 
 	struct pending *pending; /* [NUMAB_MAX_MOVES], external mode */
@@ -358,6 +392,7 @@ struct fault_ctx {
 	struct task *t;
 	struct mm *mm;
 	uint64_t cost_ps;
+	uint64_t user_ps; /* of it: the accesses themselves */
 	uint32_t faults, hints;
 	int reason;
 	/* Of the last fault; VMAs, policies and the ring stay as they are within a batch. */
@@ -379,6 +414,14 @@ NUMAB_FUNC int no_memory(struct numab_machine *m);
 NUMAB_FUNC int no_task(struct numab_machine *m, int tid);
 NUMAB_FUNC int no_process(struct numab_machine *m, int pid);
 NUMAB_FUNC void event_put(struct numab_machine *m, const struct numab_event *e);
+
+/* ---- pattern.c ---- */
+NUMAB_FUNC int pattern_check(struct numab_machine *m, const struct numab_pattern *p);
+NUMAB_FUNC int generator_init(struct numab_machine *m, struct generator *g, int has_zipf);
+NUMAB_FUNC void generator_free(struct numab_machine *m, struct generator *g);
+NUMAB_FUNC void generator_begin(struct generator *g, const struct numab_pattern *p, uint64_t made,
+				uint64_t rng);
+NUMAB_FUNC uint64_t generator_fill(struct generator *g);
 
 /* ---- node.c ---- */
 NUMAB_FUNC int nodes_init(struct numab_machine *m, const struct numab_config *c);
@@ -433,6 +476,9 @@ NUMAB_FUNC void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t sta
 /* ---- task.c ---- */
 NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
 NUMAB_FUNC void cursor_free(struct numab_machine *m, struct cursor *c);
+NUMAB_FUNC void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what);
+NUMAB_FUNC void world_start(struct numab_machine *m, struct mm *mm);
+NUMAB_FUNC void program_leave(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
@@ -497,8 +543,16 @@ struct progress {
 NUMAB_FUNC int run_rows(struct numab_machine *m, struct task *t, const struct numab_row *rows,
 			uint64_t n, uint64_t budget_ps, struct progress *p);
 
+/* ---- program.c ---- */
+enum consume_result { CONSUMED_BUDGET, CONSUMED_EMPTY, CONSUMED_WAITS, CONSUMED_SLEEPS };
+NUMAB_FUNC int program_init(struct numab_machine *m, struct cursor *c,
+			    const struct numab_step *steps, uint32_t n, uint32_t flags,
+			    uint64_t seed);
+NUMAB_FUNC int program_waits(struct numab_machine *m, struct task *t);
+NUMAB_FUNC int program_next(struct numab_machine *m, struct task *t, uint64_t *cost_ps,
+			    enum consume_result *result);
+
 /* ---- feed.c ---- */
-enum consume_result { CONSUMED_BUDGET, CONSUMED_EMPTY, CONSUMED_WAITS };
 NUMAB_FUNC int cursor_run(struct numab_machine *m, struct task *t, uint64_t budget_ps,
 			  uint64_t *cost_ps, enum consume_result *result);
 NUMAB_FUNC void replay_free(struct numab_machine *m);

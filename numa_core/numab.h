@@ -298,6 +298,8 @@ struct numab_task_info {
 	uint64_t mm_numa_scan_vpn;   /* where the next window starts */
 	uint64_t mm_numa_fault_tot;
 	uint64_t mm_pages;           /* resident */
+	uint64_t sys_ps;             /* of the time it has used or owes: faults, scans, moves and
+				      * calls; the rest of sum_exec_ns + debt_ps is accesses */
 };
 int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_info *out);
 /* Arrays of nr_node_ids: faults accounted to each node by a task (decaying) and by its address
@@ -533,6 +535,37 @@ struct numab_pattern {
 };
 /* Feed a generated load.  Integers only: same seed, same rows, on any machine. */
 int numab_feed_pattern(struct numab_machine *m, int tid, const struct numab_pattern *pattern);
+
+/* A program: steps in order, and at its end NUMAB_STOP_FEED.  With it, threads that sleep, wait for
+ * each other and change what they use run without their host. */
+enum numab_step_kind {
+	NUMAB_STEP_TOUCH,    /* make the rows of @touch; come back to, it goes on where it
+			      * was: a sweep at its next page, the others with their next draw */
+	NUMAB_STEP_REPEAT,   /* back to step @target, @count more times (0: for ever) */
+	NUMAB_STEP_SLEEP,    /* @count..@count_max ns, drawn evenly; wakes at a tick */
+	NUMAB_STEP_BARRIER,  /* sleep until @count tasks, this one included, have come to barrier
+			      * @target; any tasks of the machine can meet there */
+	NUMAB_STEP_STOP,     /* mutators of this process stop at their next rows, and sleep... */
+	NUMAB_STEP_START,    /* ...until as many starts as stops were made; without a stop of its
+			      * own, a start does nothing */
+	NUMAB_STEP_PROTECT   /* mprotect touch.vpn, touch.nr_pages to @target, NUMAB_PROT_* */
+};
+#define NUMAB_MAX_STEPS 4096
+#define NUMAB_MAX_BARRIERS 65536
+struct numab_step {
+	uint32_t kind;
+	uint32_t target;
+	uint64_t count;
+	uint64_t count_max;
+	struct numab_pattern touch;
+};
+#define NUMAB_PROGRAM_MUTATOR 1 /* stands still while its process's world is stopped */
+/* The steps are copied.  @seed: of its sleeps and, with that of each step, of its touches.  A task
+ * that is given something else, or ends, leaves its barrier and lets the world go on.
+ * NUMAB_EINVAL names the step; NUMAB_EBUSY: tasks wait at a barrier of another number. */
+int numab_feed_program(struct numab_machine *m, int tid, const struct numab_step *steps,
+		       uint32_t n, uint32_t flags, uint64_t seed);
+const char *numab_step_name(int kind); /* "touch" and so on, NULL when out of range */
 
 /* A recorded trace.  An epoch is atomic: its rows run when it starts, then its price is used up
  * tick by tick.  It starts when its task is free and has a CPU and every epoch that stands @window

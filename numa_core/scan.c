@@ -343,5 +343,6 @@ int64_t task_numa_work(struct numab_machine *m, struct task *t)
 			mm->numa_scan_vpn = 0;
 	}
 	t->debt_ps += cost_ps;
+	t->sys_ps += cost_ps;
 	return marked;
 }

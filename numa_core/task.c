@@ -6,18 +6,49 @@
  */
 #include "internal.h"
 
-static void zipf_free(struct numab_machine *m, struct zipf *z)
-{
-	mem_free(m, z->cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
-	mem_free(m, z->first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
-	z->cumul = z->first = NULL;
-}
-
 void cursor_free(struct numab_machine *m, struct cursor *c)
 {
-	zipf_free(m, &c->zipf);
-	mem_free(m, c->buffer, sizeof(struct numab_row) * PATTERN_ROWS);
+	generator_free(m, &c->gen);
+	mem_free(m, c->program.steps, sizeof(*c->program.steps) * c->program.nr);
+	mem_free(m, c->program.states, sizeof(*c->program.states) * c->program.nr);
 	memset(c, 0, sizeof(*c));
+}
+
+/* Everybody (of @mm, NULL: of all) whose program waits for that, in order of ids. */
+void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what)
+{
+	int i;
+
+	for (i = 1; i < m->nr_slots; i++) {
+		struct task *t = m->ids[i].task;
+
+		if (!t || t->cur.program.waits != what || (mm && t->mm != mm))
+			continue;
+		t->cur.program.waits = 0;
+		numab_task_wake(m, i);
+	}
+}
+
+/* One that had stopped the world lets it go on. */
+void world_start(struct numab_machine *m, struct mm *mm)
+{
+	if (!--mm->world_stopped)
+		wake_waiters(m, mm, WAITS_FOR_WORLD);
+}
+
+/* A task leaves its program: nobody counts on it at a barrier, nor stands still for it. */
+void program_leave(struct numab_machine *m, struct task *t)
+{
+	struct program *p = &t->cur.program;
+
+	if (p->waits > 0)
+		m->barriers[p->waits - 1].arrived--;
+	if (p->waits) {
+		p->waits = 0;
+		numab_task_wake(m, t->tid);
+	}
+	for (; p->stops; p->stops--)
+		world_start(m, t->mm);
 }
 
 void task_free(struct numab_machine *m, struct task *t)
@@ -197,6 +228,7 @@ int numab_exec(struct numab_machine *m, int tid)
 		return no_memory(m);
 	}
 	mm->tids[mm->nr_tasks++] = tid;
+	mm->world_stopped = old->world_stopped; /* its one task's own doing */
 	exit_mmap(m, old);
 	mm_free(m, old);
 	m->ids[mm->pid].mm = mm;
@@ -219,6 +251,7 @@ int numab_exit(struct numab_machine *m, int tid)
 		m->rqs[t->next_cpu].incoming--;
 		m->nr_moving--;
 	}
+	program_leave(m, t);
 	rq_remove(m, t);
 	for (i = 0; mm->tids[i] != tid; i++)
 		;
@@ -340,6 +373,7 @@ int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_in
 	out->mm_numa_scan_vpn = t->mm->numa_scan_vpn;
 	out->mm_numa_fault_tot = t->mm->fault_tot;
 	out->mm_pages = t->mm->nr_pages;
+	out->sys_ps = t->sys_ps;
 	return 0;
 }
 

@@ -5,7 +5,7 @@ Addresses are bytes, ``vpn`` page numbers of 4 KiB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,9 @@ from numa_core import ROW, ffi, lib
 from numa_core.errors import NoSuchTask
 
 from .arguments import CPU, NID, U32, U64, choice, flag, real, records, whole
+from .program import PATTERNS, Step, step_rows
 from .values import (
-    FAULT_KINDS, PATTERNS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
+    FAULT_KINDS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
 )
 
 if TYPE_CHECKING:
@@ -167,6 +168,22 @@ class Task(Part):
         c.write_permille = whole("write_permille", write_permille, (0, 1000))
         c.theta_milli = round(real("theta", theta, 0.001, 4.0) * 1000)
         self._h.check(lib.numab_feed_pattern(self._h.m, self._id, c))
+
+    def feed_program(
+        self, steps: Sequence[Step], *, base_vpn: int = 0, mutator: bool = False, seed: int = 0
+    ) -> None:
+        """What it does next: the steps of :mod:`numab.program`, their pages counted from
+        ``base_vpn``; at the end, runs stop with ``feed``.
+
+        ``mutator``: it stands still while a step of its process has stopped the world.
+        """
+        table = step_rows(steps, whole("base_vpn", base_vpn, U64))
+        c = ffi.from_buffer("struct numab_step[]", table)
+        flags = lib.NUMAB_PROGRAM_MUTATOR if flag("mutator", mutator) else 0
+        seed = whole("seed", seed, U64)
+        self._h.check(
+            lib.numab_feed_program(self._h.m, self._id, c, len(table), flags, seed)
+        )
 
     def account(self, ran_ns: int) -> None:
         """It has executed for that long (hosts that own the time)."""

@@ -33,7 +33,6 @@ MPOL_MODES = ("none", "local", "preferred", "bind", "interleave")
 FAULT_KINDS = (
     "none", "segv", "first_touch", "zero_page", "write", "cow", "hint_pte", "hint_pmd", "hint_thp",
 )
-PATTERNS = ("sweep", "uniform", "zipf")
 REASONS = tuple(name for name, _ in reason_rows())
 
 
@@ -121,6 +120,7 @@ class TaskInfo:
     mm_numa_scan_vpn: int
     mm_numa_fault_tot: int
     mm_pages: int
+    sys_ps: int
 
 
 def rows(vpn: Any, reads: Any = 0, writes: Any = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from numa_core import ROW, lib
 from numab import InvalidArgument, Machine, rows
 from numab.values import (
-    FAULT_KINDS, MPOL_MODES, OBJECT_KINDS, PAGE_FLAGS, PATTERNS, REASONS, VMA_FLAGS, VMA_KINDS,
+    FAULT_KINDS, MPOL_MODES, OBJECT_KINDS, PAGE_FLAGS, REASONS, VMA_FLAGS, VMA_KINDS,
     prot_bits, prot_text, tag_or_none,
 )
 
@@ -50,8 +50,6 @@ def test_closed_sets_agree_with_the_header():
         assert getattr(lib, f"NUMAB_MPOL_{mode.upper()}") == i
     for i, kind in enumerate(FAULT_KINDS):
         assert getattr(lib, f"NUMAB_FAULT_{kind.upper()}") == i
-    for i, pattern in enumerate(PATTERNS):
-        assert getattr(lib, f"NUMAB_{pattern.upper()}") == i
     assert len(REASONS) == lib.numab_nr_reasons() and REASONS[0] == "none"
 
 

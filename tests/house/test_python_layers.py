@@ -9,6 +9,7 @@ from tree import CORE, PYTHON, ROOT, files, imports, name, package_of, read
 # stands numa_core.  A new module needs a place here.
 LAYERS = [
     {"arguments"},
+    {"program"},
     {"topology", "tunables", "cost", "values", "traces", "workloads"},
     {"mempolicy", "policies"},
     {"process", "task"},
