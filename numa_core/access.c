@@ -143,6 +143,19 @@ static flatten noinline int run_hint_row(struct fault_ctx *c, uint64_t *pte, uin
 	return likely(nid >= 0) ? nid : run_odd_row(c, row);
 }
 
+/* A row of many accesses to an entry that needs nothing done: too large for the histograms. */
+static noinline void run_big_row(struct fault_ctx *c, const struct numab_row *row, int nid)
+{
+	const struct numab_machine *m = c->m;
+	uint64_t accesses = (uint64_t)row->reads + row->writes;
+	uint64_t price = accesses * (uint64_t)m->tun[NUMAB_T_cpu_ps] +
+			 lines_of(accesses) * m->latency_ps[(size_t)c->t->nid * m->nr_ids + nid];
+
+	count_access(c->m, c->t, nid, row->reads, row->writes);
+	c->cost_ps += price;
+	c->user_ps += price;
+}
+
 /* What the hot loop keeps at hand. */
 struct hot {
 	struct fault_ctx *c;
@@ -184,6 +197,10 @@ static inline int run_row(struct hot *hot, const struct numab_row *row, unsigned
 	odd = (val ^ NEED_WRITE) & (both >> 32 ? NEED_WRITE | PTE_SLOT : NEED_READ | PTE_SLOT);
 	nid = pg_nid(val);
 	if (unlikely(odd | (both & COUNTS_BIG))) {
+		if (!odd) {
+			run_big_row(hot->c, row, nid);
+			return 0;
+		}
 		nid = run_hint_row(hot->c, &hot->pte[at], both, row);
 		if (unlikely(nid < 0))
 			return nid == ROW_COUNTED ? 0 : nid;

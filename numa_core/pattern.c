@@ -201,6 +201,7 @@ uint64_t generator_fill(struct generator *g)
 {
 	const struct numab_pattern *p = &g->pattern;
 	uint64_t n = g->left < PATTERN_ROWS ? g->left : PATTERN_ROWS, i;
+	uint64_t next = g->made % p->nr_pages; /* of a sweep */
 
 	for (i = 0; i < n; i++, g->made++) {
 		struct numab_row *row = &g->rows[i];
@@ -208,7 +209,9 @@ uint64_t generator_fill(struct generator *g)
 
 		switch (p->kind) {
 		case NUMAB_SWEEP:
-			page = g->made % p->nr_pages;
+			page = next++;
+			if (next == p->nr_pages)
+				next = 0;
 			break;
 		case NUMAB_UNIFORM:
 			page = rng_below(&g->rng, p->nr_pages);
