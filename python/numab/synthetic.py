@@ -1,37 +1,50 @@
-"""Running a synthetic load: the same results as a replay, by time instead of loops."""
+"""Running a load: the machine built, threads placed as at fork, programs fed, shares sampled.
+
+A load without end is run for ``duration_ns``; one with a fixed amount of work until its threads
+(those that are not background) have done it, which gives the benchmark's elapsed time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Union
+from dataclasses import dataclass, field, replace
+from typing import Any, Union
 
 import numpy as np
 
-from numa_core.errors import OutOfMemory
+from numa_core.errors import InvalidArgument, OutOfMemory
 
 from .arguments import U64, flag, whole
+from .bounds import BOUNDS, bound_cpus, check_run_policy, memory_nodes_of
 from .engine import (
-    BEST_STATIC, DURATION, NS_PER_S, Parts, Progress, Result, Shares, run_until, summary,
+    BEST_STATIC, COUNT, DURATION, NS_PER_S, Parts, Progress, Result, Shares, run_until, summary,
 )
 from .machine import Machine
 from .placement import FIRST_TOUCH, check_start, cpus_for_threads, start_nids
 from .policies import Policy
 from .process import Process
+from .samples import PARTS, Samples
+from .task import Task
 from .topology import Topology
-from .workloads import Load, load_named
+from .tunables import TUNABLES
+from .workloads import Load, Thread, load_named
+from .workloads.load import PAGE_LINES
 
-__all__ = ["LoadJob", "run_load"]
+__all__ = ["LoadJob", "LoadResult", "StartedLoad", "run_load", "start_load"]
 
 BASE_VPN = 0x10000
 PAGE_BYTES = 4096
-#: Parts of a run: the first and the last stand where a replay has its first and last loop.
-PARTS = 20
+SAMPLES_A_PART = 10
+SAMPLE_NS = NS_PER_S // 4  # while the end is not known
 
 
 @dataclass(frozen=True)
 class LoadJob:
-    """One run of a synthetic load: ``load`` by name, ``threads``, memory in ``pages``."""
+    """One run of a load: ``load`` by name, ``threads``, memory in ``pages``.
+
+    ``work_ns`` is the work of a thread: what it does in that time while all its memory is local
+    (at the default prices, faults apart); 0: without end.  ``duration_ns`` ends a run in any case.
+    """
 
     load: str
     machine: Union[str, Topology]
@@ -41,77 +54,317 @@ class LoadJob:
     start: str = FIRST_TOUCH
     place: str = "spread"
     duration_ns: int = 60 * NS_PER_S
+    work_ns: int = 0
+    args: str = ""
     hz: int = 250
     seed: int = 0
     thp: bool = False
     as_posted: bool = False
+    sched: str | None = None
     tunables: Mapping[str, int] = field(default_factory=dict)
 
 
-def _use(load: Load, nids: list[int], nr_ids: int) -> tuple[np.ndarray, np.ndarray]:
-    """Threads on each node that use the pages of a part: int64, shape (parts, nr_ids); and each
-    part's number of pages.  Within a part all pages have the same users."""
-    ends = {0, load.pages}
-    for touch in load.threads:
+@dataclass(frozen=True)
+class LoadResult(Result):
+    """A Result, and what a benchmark's harness measures around it.
+
+    ``user_ns``, ``system_ns``: over all tasks, accesses and the rest; ``elapsed_ns`` to the end of
+    the work (or of the run); ``cpu_percent`` of one CPU.  ``local_share``: of the accesses, by
+    pass of the scanner over all address spaces; ``local_share_parts``: by equal parts of the run.
+    ``finished``: the work was done.
+    """
+
+    load: str = ""
+    seed: int = 0
+    finished: bool = False
+    elapsed_ns: int = 0
+    user_ns: int = 0
+    system_ns: int = 0
+    cpu_percent: float = 0.0
+    local_share: tuple[float, ...] = ()
+    local_share_ends_ns: tuple[int, ...] = ()
+    local_share_parts: tuple[float, ...] = ()
+    tasks: tuple[dict[str, int], ...] = ()
+
+
+@dataclass
+class StartedLoad:
+    """A machine that is fed and ready to run, and how far its tasks have come, by tid."""
+
+    machine: Machine
+    load: Load
+    seed: int
+    processes: list[Process]
+    threads: dict[int, Thread]
+    best_share: float
+    begun: dict[int, int] = field(default_factory=dict)
+    bound: str | None = None
+    tasks: dict[int, dict[str, int]] = field(default_factory=dict)
+    gone: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._number = {tid: i for i, tid in enumerate(self.threads)}
+        self._alive = [0] * len(self.processes)
+        for thread in self.threads.values():
+            self._alive[thread.process] += 1
+        self._to_do = sum(not thread.background for thread in self.threads.values())
+
+    def feed(self, tid: int) -> bool:
+        """The task's next phase; False: it has none."""
+        thread, k = self.threads[tid], self.begun.get(tid, 0)
+        if k == len(thread.phases):
+            return False
+        task, phase = self.machine.task(tid), thread.phases[k]
+        if not self.bound:
+            if phase.bind is not None:
+                nids = self.machine.topology.memory_nodes
+                task.set_policy("bind", nodes=[nids[phase.bind]])
+            elif k and thread.phases[k - 1].bind is not None:
+                task.set_policy("none")
+        task.feed_program(
+            phase.steps, base_vpn=BASE_VPN, mutator=thread.mutator,
+            seed=(self.seed * 65537 + self._number[tid]) & U64[1],
+        )
+        self.begun[tid] = k + 1
+        return True
+
+    def note(self, tid: int) -> None:
+        """Keep a task's times."""
+        info = self.machine.task(tid).info()
+        used = info.sum_exec_ns + info.debt_ps // 1000
+        system = info.sys_ps // 1000
+        self.tasks[tid] = {
+            "tid": tid, "pid": info.pid, "user_ns": used - system, "system_ns": system,
+            "accesses_local": info.accesses_local, "accesses_remote": info.accesses_remote,
+        }
+
+    def end(self, tid: int) -> bool:
+        """A task is through; True: so is the load."""
+        thread = self.threads[tid]
+        self.note(tid)
+        self._to_do -= not thread.background
+        if not self._to_do:
+            return True
+        self._alive[thread.process] -= 1
+        if not self._alive[thread.process]:  # its memory goes with it
+            for nid, n in enumerate(self.processes[thread.process].node_pages().tolist()):
+                self.gone[nid] = self.gone.get(nid, 0) + n
+        self.machine.task(tid).exit()
+        return False
+
+    def passes(self) -> int:
+        """Scan passes complete over every living address space."""
+        alive = {self.threads[t].process: t for t in self.threads if t not in self.tasks}
+        infos = [self.machine.task(t).info() for t in alive.values()]
+        return min((i.mm_numa_scan_seq for i in infos), default=0)
+
+    def living(self) -> list[Process]:
+        """Processes that have a task left."""
+        return [p for i, p in enumerate(self.processes) if self._alive[i]]
+
+
+def _use(load: Load, process: int, nids: list[int], nr_ids: int) -> tuple[np.ndarray, np.ndarray]:
+    """Touches from each node of the pages of a part of a process: float64, (parts, nr_ids); and
+    each part's number of pages.  Within a part all pages have the same users."""
+    total = load.shared + load.processes[process]
+    touches = [
+        (touch, nid, (touch.touches or 1) / touch.nr_pages)
+        for thread, nid in zip(load.threads, nids) if thread.process == process
+        for touch in thread.steady
+    ]
+    ends = {0, total}
+    for touch, _, _ in touches:
         ends |= {touch.first, touch.first + touch.nr_pages}
     cuts = np.array(sorted(ends), np.int64)
-    change = np.zeros((len(cuts), nr_ids), np.int64)
-    for touch, nid in zip(load.threads, nids):
-        change[np.searchsorted(cuts, touch.first), nid] += 1
-        change[np.searchsorted(cuts, touch.first + touch.nr_pages), nid] -= 1
-    return np.cumsum(change, axis=0)[:-1], np.diff(cuts)
+    use = np.zeros((len(cuts) - 1, nr_ids))
+    for touch, nid, density in touches:
+        first, end = np.searchsorted(cuts, (touch.first, touch.first + touch.nr_pages))
+        use[first:end, nid] += density
+    return use, np.diff(cuts)
 
 
-def _feed(process: Process, load: Load, cpus: list[int], seed: int) -> None:
-    tasks = [process.main, *(process.main.clone(cpu) for cpu in cpus[1:])]
-    for i, (task, touch) in enumerate(zip(tasks, load.threads)):
-        task.feed_pattern(
-            touch.pattern, BASE_VPN + touch.first, touch.nr_pages, writes=touch.accesses,
-            write_permille=touch.write_permille, theta=touch.theta,
-            seed=(seed * 65537 + i) & U64[1],
+def _populate(process: Process, shared: int, nids: np.ndarray) -> None:
+    """Pages behind the shared ones."""
+    vpns = BASE_VPN + shared + np.arange(len(nids), dtype=np.uint64)
+    process.populate(vpns, nids)
+
+
+def _place_pages(
+    job: LoadJob, machine: Machine, load: Load, processes: list[Process], nids: list[int]
+) -> float:
+    """Pages to their start; returns the least remote share that a placement can have, by use."""
+    topology, local, every = machine.topology, 0.0, 0.0
+    memory = list(topology.memory_nodes)
+    for i, process in enumerate(processes):
+        use, part_pages = _use(load, i, nids, machine.nr_node_ids)
+        local += float((use[:, memory].max(axis=1) * part_pages).sum())
+        every += float((use.sum(axis=1) * part_pages).sum())
+        if job.start == BEST_STATIC:
+            best = np.array(memory, np.int32)[np.argmax(use[:, memory], axis=1)]
+            _populate(process, load.shared, np.repeat(best, part_pages)[load.shared:])
+        elif check_start(job.start, topology) != FIRST_TOUCH:
+            main = np.repeat(np.argmax(use, axis=1).astype(np.int32), part_pages)[load.shared:]
+            _populate(process, load.shared, start_nids(job.start, topology, main, main))
+    return 1 - local / every if every else 0.0
+
+
+def _bind_pages(load: Load, bound: str, topology: Topology, processes: list[Process]) -> None:
+    for r in load.ranges:
+        processes[r.process].set_policy(
+            (BASE_VPN + r.first) * PAGE_BYTES, r.nr_pages * PAGE_BYTES, "bind",
+            nodes=memory_nodes_of(r.share, bound, topology),
         )
 
 
-def _populate(process: Process, nids: np.ndarray) -> None:
-    process.populate(BASE_VPN + np.arange(len(nids), dtype=np.uint64), nids)
+def _cpus(job: LoadJob, load: Load, topology: Topology, bound: str | None) -> list[int]:
+    if bound:
+        return bound_cpus(load, topology)
+    cpus = cpus_for_threads(job.place, [1.0] * len(load.threads), topology)
+    for i, thread in enumerate(load.threads):
+        if thread.cpu is not None:
+            topology.node_of_cpu(thread.cpu)  # says that there is no such CPU
+            cpus[i] = thread.cpu
+    return cpus
 
 
-def run_load(job: LoadJob, progress: Progress | None = None) -> Result:
-    """Run one job; see :func:`numab.engine.replay` for the rest."""
-    whole("duration_ns", job.duration_ns, DURATION)
-    load = load_named(job.load, job.threads, job.pages)
-    topology = job.machine if isinstance(job.machine, Topology) else Topology.load(job.machine)
+def _check_size(job: LoadJob, load: Load, topology: Topology) -> None:
     there = sum(node.pages for node in topology.nodes)
     if load.pages > there:
         raise OutOfMemory(
-            f"load {job.load} of {load.pages} pages (4 KiB) does not fit; the machine has {there}"
+            f"load {load.name} of {load.pages} pages (4 KiB) does not fit; the machine has {there}"
         )
-    machine = Machine(
-        topology, policy=job.policy, hz=job.hz, seed=job.seed, as_posted=job.as_posted,
-        tunables={"zero_page": 0, "thp": int(flag("thp", job.thp)), **job.tunables},
-    )
-    cpus = cpus_for_threads(job.place, [1.0] * len(load.threads), topology)
-    nids = [topology.node_of_cpu(cpu) for cpu in cpus]
-    use, part_pages = _use(load, nids, machine.nr_node_ids)
-    process = machine.process(cpus[0])
-    process.mmap(BASE_VPN * PAGE_BYTES, load.pages * PAGE_BYTES)
-    memory = list(topology.memory_nodes)
-    local = (use[:, memory].max(axis=1) * part_pages).sum()
-    best = 1 - local / max(int((use.sum(axis=1) * part_pages).sum()), 1)
-    if job.start == BEST_STATIC:
-        part_nids = np.array(memory, np.int32)[np.argmax(use[:, memory], axis=1)]
-        _populate(process, np.repeat(part_nids, part_pages))
-    elif check_start(job.start, topology) != FIRST_TOUCH:
-        main_nids = np.repeat(np.argmax(use, axis=1).astype(np.int32), part_pages)
-        _populate(process, start_nids(job.start, topology, main_nids, main_nids))
-    _feed(process, load, cpus, job.seed)
+    nids = topology.memory_nodes
+    for thread in load.threads:
+        for phase in thread.phases:
+            if phase.bind is not None and phase.bind >= len(nids):
+                raise InvalidArgument(
+                    f"load {load.name} binds to memory node {phase.bind}; {topology.name} has "
+                    f"{len(nids)} nodes with memory, permitted 0..{len(nids) - 1}"
+                )
 
-    shares, parts = Shares(machine), Parts()
-    for i in range(1, PARTS + 1):
-        run_until(machine, job.duration_ns * i // PARTS)
-        parts.add(shares.since(), machine.now_ns)
-        if progress:
-            progress(i / PARTS)
-    return summary(
-        machine, machine.policy, job.start, parts, float(best), [process], looped=False
+
+def _make_tasks(
+    machine: Machine, load: Load, cpus: list[int], pin: list[list[int] | None]
+) -> tuple[list[Process], dict[int, Thread]]:
+    processes: dict[int, Process] = {}
+    threads: dict[int, Thread] = {}
+    shared = machine.object("shm", load.shared) if load.shared else 0
+    for thread, cpu, mask in zip(load.threads, cpus, pin):
+        process = processes.get(thread.process)
+        if process is None:
+            process = processes[thread.process] = machine.process(cpu)
+            task = process.main
+            own = load.processes[thread.process]
+            if shared:
+                process.mmap(BASE_VPN * PAGE_BYTES, load.shared * PAGE_BYTES, kind="shm",
+                             object=shared)
+            if own:
+                process.mmap((BASE_VPN + load.shared) * PAGE_BYTES, own * PAGE_BYTES)
+        else:
+            task = process.main.clone(cpu)
+        if mask is not None:
+            _pin(task, mask)
+        threads[task.tid] = thread
+    return [processes[i] for i in range(len(load.processes))], threads
+
+
+def _pin(task: Task, cpus: list[int]) -> None:
+    if hasattr(task, "set_affinity"):
+        task.set_affinity(cpus)
+
+
+def start_load(job: LoadJob) -> StartedLoad:
+    """Everything up to the first tick."""
+    whole("duration_ns", job.duration_ns, DURATION)
+    work = whole("work_ns", job.work_ns, COUNT)
+    topology = job.machine if isinstance(job.machine, Topology) else Topology.load(job.machine)
+    bound = job.policy if job.policy in BOUNDS else None
+    if isinstance(job.policy, str):
+        check_run_policy(job.policy)
+    machine = Machine(
+        topology, policy="off" if bound else job.policy, hz=job.hz, seed=job.seed,
+        as_posted=job.as_posted, tunables={"zero_page": 0, "thp": int(flag("thp", job.thp)),
+                                           **job.tunables},
+        **({"sched": job.sched} if job.sched else {}),
     )
+    touches = max(work * 1000 // _touch_ps(), 1) if work else 0
+    load = load_named(job.load, job.threads, job.pages, touches=touches, seed=job.seed,
+                      args=job.args)
+    _check_size(job, load, topology)
+    cpus = _cpus(job, load, topology, bound)
+    nids = [topology.node_of_cpu(cpu) for cpu in cpus]
+    pin: list[list[int] | None] = [None if t.cpu is None else [t.cpu] for t in load.threads]
+    if bound:
+        pin = [list(topology.node(nid).cpus) for nid in nids]
+    processes, threads = _make_tasks(machine, load, cpus, pin)
+    if bound:
+        _bind_pages(load, bound, topology, processes)
+        job = replace(job, start=FIRST_TOUCH)
+    best = _place_pages(job, machine, load, processes, nids)
+    started = StartedLoad(machine, load, job.seed, processes, threads, best, bound=bound)
+    for tid in threads:
+        started.feed(tid)
+    return started
+
+
+def _touch_ps() -> int:
+    """A local touch of a page, at the default prices."""
+    return PAGE_LINES * (TUNABLES["cpu_ps"].dflt + TUNABLES["latency_local_ps"].dflt)
+
+
+def _run(started: StartedLoad, job: LoadJob, samples: Samples, progress: Progress | None) -> bool:
+    """To the end of the work, or of the time; was it the work's?"""
+    machine, shares, k = started.machine, Shares(started.machine), 0
+    steps = PARTS * SAMPLES_A_PART
+
+    def sample() -> None:
+        shares.since()
+        samples.add(machine.now_ns, shares.total, started.passes())
+
+    while True:
+        k += 1
+        until = k * SAMPLE_NS if job.work_ns else job.duration_ns * k // steps
+        until = min(until, job.duration_ns)
+        stop = run_until(machine, until)
+        while stop.why == "feed":
+            if not started.feed(stop.tid) and started.end(stop.tid):
+                sample()
+                return True
+            stop = run_until(machine, until)
+        sample()
+        if progress and (job.work_ns or k % SAMPLES_A_PART == 0):
+            progress(until / job.duration_ns)
+        if until == job.duration_ns:
+            return False
+
+
+def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
+    """Run one job; see :func:`numab.engine.replay` for the rest."""
+    started = start_load(job)
+    machine, samples, parts = started.machine, Samples(), Parts()
+    finished = _run(started, job, samples, progress)
+    elapsed = machine.now_ns + (machine.tick_ns if finished else 0)
+    for tid in started.threads:
+        if tid not in started.tasks:
+            started.note(tid)
+    for accesses, end_ns in samples.parts():
+        parts.add(accesses, end_ns)
+    plain = summary(
+        machine, str(job.policy) if started.bound else machine.policy, job.start, parts,
+        started.best_share, started.living(), looped=False,
+    )
+    node_pages = {nid: n + started.gone.get(int(nid), 0) for nid, n in plain.node_pages.items()}
+    user = sum(t["user_ns"] for t in started.tasks.values())
+    system = sum(t["system_ns"] for t in started.tasks.values())
+    by_pass, ends = samples.passes()
+    values: dict[str, Any] = {f: getattr(plain, f) for f in plain.__dataclass_fields__}
+    return LoadResult(**{
+        **values, "node_pages": node_pages, "pages": sum(node_pages.values()), "load": job.load,
+        "seed": job.seed, "finished": finished, "elapsed_ns": elapsed, "user_ns": user,
+        "system_ns": system, "cpu_percent": 100 * (user + system) / elapsed if elapsed else 0.0,
+        "local_share": tuple(by_pass), "local_share_ends_ns": tuple(ends),
+        "local_share_parts": tuple(
+            1 - r / n if n else 0.0 for (r, n), _ in samples.parts()
+        ),
+        "tasks": tuple(started.tasks[tid] for tid in sorted(started.tasks)),
+    })

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from numab import NumabError, OutOfMemory, Topology
-from numab.synthetic import PARTS, LoadJob, run_load
+from numab import InvalidArgument, NumabError, OutOfMemory, Topology
+from numab.samples import PARTS
+from numab.synthetic import LoadJob, run_load, start_load
 
 EARLY = {"scan_delay_ms": 10, "scan_period_min_ms": 20}
 MS = 1_000_000
@@ -66,6 +67,116 @@ def test_progress_comes_at_each_part():
     seen: list[float] = []
     run_load(LoadJob("private", "2s", 1, 4, "off", duration_ns=100 * MS), seen.append)
     assert len(seen) == PARTS and seen[-1] == 1.0
+
+
+# ---- a fixed amount of work ----
+
+PAGE_NS = 64 * 80.5  # a local touch of a page: 64 accesses of 0.5 ns, 64 lines of 80 ns
+FREE = {"fault_ns": 0, "page_alloc_ns": 0}
+
+
+def work(load, policy="off", threads=2, pages=512, ms=40, **words):
+    """A run on two nodes, without first-touch prices."""
+    words.setdefault("tunables", FREE)
+    return run_load(LoadJob(load, words.pop("machine", "2s"), threads, pages, policy,
+                            work_ns=ms * MS, duration_ns=10_000 * MS, **words))
+
+
+def test_local_work_takes_just_its_time():
+    """numa02 touches its memory first and stays: 40 ms of work are 40 ms, to the tick."""
+    result = work("numa02")
+    assert result.finished and result.elapsed_ns == 40 * MS
+    touches = 40 * MS * 1000 // 5_152_000
+    assert result.accesses == 2 * touches * 64
+    assert result.user_ns == pytest.approx(2 * touches * PAGE_NS, abs=4)
+    assert result.system_ns == 0 and 195 < result.cpu_percent <= 200
+    assert result.remote_share == 0.0 and result.local_share[-1] == 1.0
+
+
+def test_bounds_bracket_the_rest():
+    """Distance 21: a remote touch costs 64 x (0.5 + 168) ns, 2.093 times a local one."""
+    hard, inverse = work("numa02", "hard_bind"), work("numa02", "inverse_bind")
+    assert (hard.policy, inverse.policy) == ("hard_bind", "inverse_bind")
+    assert (hard.remote_share, inverse.remote_share) == (0.0, 1.0)
+    assert inverse.user_ns / hard.user_ns == pytest.approx(168.5 / 80.5)
+    assert hard.elapsed_ns <= work("numa02").elapsed_ns < inverse.elapsed_ns
+    assert hard.node_pages == inverse.node_pages == {"0": 256, "1": 256}
+    assert hard.vmstat["numa_pte_updates"] == 0
+
+
+def test_system_time_is_that_of_faults():
+    """512 first touches at 500 + 500 ns, and no other system time."""
+    assert work("numa02", tunables={}).system_ns == 512 * 1000
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_numa01_starts_on_the_node_of_its_coin(seed):
+    result = work("numa01", threads=4, ms=4, seed=seed)
+    assert result.node_pages == {str(seed): 512, str(1 - seed): 0}
+
+
+def test_memory_of_a_process_that_ended_still_counts():
+    """The process with one thread of three ends last; all pages are in the sum."""
+    result = work("numa01", threads=3, ms=4)
+    assert sum(result.node_pages.values()) == result.pages == 512
+    assert len(result.tasks) == 3 and len({t["pid"] for t in result.tasks}) == 2
+
+
+@pytest.mark.parametrize("load", ["specjbb", "phases", "server", "perf_bench_numa", "numa02_smt",
+                                  "numa01_threadlocal"])
+@pytest.mark.parametrize("policy", ["home_node", "hard_bind"])
+def test_every_load_does_its_work(load, policy):
+    result = work(load, policy, threads=4, pages=4096, ms=60, hz=1000,
+                  tunables={"scan_delay_ms": 1, "scan_period_min_ms": 5})
+    assert result.finished and result.load == load
+    done = sum(t["accesses_local"] + t["accesses_remote"] for t in result.tasks)
+    assert done == result.accesses >= 4 * 64 * (60 * MS * 1000 // 5_152_000)
+    assert result.elapsed_ns >= 60 * MS
+    if load != "server":
+        assert result.cpu_percent > 150
+
+
+def test_collectors_stop_the_warehouses():
+    """2.5 s of work with a collection every 2 s: the world stood still once, and an mprotect of the
+    polling page was done twice."""
+    started = start_load(LoadJob("specjbb", "2s", 2, 1 << 16, "off", work_ns=2500 * MS))
+    machine, task = started.machine, started.processes[0].main
+    machine.run(2004 * MS)                          # the collectors' CPUs come after the task's
+    assert task.info().state == 0
+    machine.run(2008 * MS)
+    assert task.info().state == 1                   # asleep: the world is stopped
+    polling = started.processes[0].vmas()[-1]
+    assert (polling.size, polling.prot) == (4096, "none")
+    machine.run(2100 * MS)
+    assert task.info().state == 0 and started.processes[0].vmas()[-1].prot == "r"
+
+
+def test_shared_memory_is_mapped_once():
+    """-G 1: 256 pages in two processes of one thread each, and a megabyte of their own."""
+    result = work("perf_bench_numa", args="-p 2 -t 1 -G 1 -P 1 -l 2 -W")
+    assert result.vmstat["pgfault"] == 2 * 512 and result.finished
+    assert result.accesses == 2 * 2 * 512 * 64
+
+
+def test_threads_that_are_pinned():
+    started = start_load(LoadJob("perf_bench_numa", "2s", 3, 512, args="-t 3 -C 9,3"))
+    assert [started.machine.task(t).info().cpu for t in started.threads] == [9, 3, 1]
+
+
+@pytest.mark.parametrize("words, said", [
+    ({"policy": "inverse_bind", "machine": "numa:1 core:4 pu:1 mem:1GiB"}, "nodes with CPUs and"),
+    ({"args": "-M 2", "load": "perf_bench_numa"}, "memory node 2; 2s has 2 .*permitted 0..1"),
+    ({"args": "-C 99", "load": "perf_bench_numa"}, "no CPU 99"), ({"threads": 0}, "threads 0"),
+    ({"load": "numa01", "threads": 1}, "threads 1, permitted 2"),
+    ({"load": "numa01", "seed": 1, "machine": "numa:1 core:4 pu:1 mem:1GiB"},
+     "binds to memory node 1"),
+    ({"policy": "hard_bin"}, "nearest: hard_bind"), ({"work_ns": -1}, "work_ns -1"),
+    ({"args": "-p 2"}, "permitted: perf_bench_numa"),
+])
+def test_what_a_load_or_machine_cannot_do(words, said):
+    job = LoadJob(**{"load": "numa02", "machine": "2s", "threads": 2, "pages": 512, **words})
+    with pytest.raises(InvalidArgument, match=said):
+        start_load(job)
 
 
 def test_a_load_larger_than_the_machine_is_refused_before_anything_is_built():

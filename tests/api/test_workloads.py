@@ -5,23 +5,178 @@ from __future__ import annotations
 import pytest
 
 from numab import InvalidArgument
-from numab.workloads import LOADS, Load, Touch, load_named
+from numab.program import Barrier, Protect, Repeat, Sleep, StopWorld, Touch, step_rows
+from numab.workloads import LOADS, Share, default_threads, load_named
+from numab.workloads.perf_bench_numa import perf_bench_numa
 
 
-def test_the_four():
-    assert load_named("private", 2, 10).threads == (Touch("sweep", 0, 5), Touch("sweep", 5, 5))
-    assert load_named("zipf", 2, 11).threads == (Touch("zipf", 0, 5), Touch("zipf", 5, 5))
-    assert load_named("uniform", 2, 10) == Load("uniform", 10, (Touch("uniform", 0, 10),) * 2)
-    assert load_named("pingpong", 3, 10) == Load("pingpong", 10, (Touch("sweep", 0, 10),) * 3)
+def steady(load):
+    return [thread.steady for thread in load.threads]
+
+
+def test_the_plain_four():
+    for name, kind, pages in (("private", "sweep", 10), ("zipf", "zipf", 11)):
+        assert steady(load_named(name, 2, pages)) == [(Touch(kind, 0, 5),), (Touch(kind, 5, 5),)]
+    assert steady(load_named("uniform", 2, 10)) == [(Touch("uniform", 0, 10),)] * 2
+    assert steady(load_named("pingpong", 3, 10)) == [(Touch("sweep", 0, 10),)] * 3
 
 
 @pytest.mark.parametrize("name", LOADS)
-@pytest.mark.parametrize("threads, pages", [(1, 1), (3, 3), (7, 1000)])
-def test_every_thread_stays_inside(name, threads, pages):
-    load = load_named(name, threads, pages)
-    assert (load.name, load.pages, len(load.threads)) == (name, pages, threads)
-    for touch in load.threads:
-        assert touch.nr_pages >= 1 and 0 <= touch.first <= pages - touch.nr_pages
+@pytest.mark.parametrize("touches", [0, 1000])
+@pytest.mark.parametrize("threads, pages", [(2, 64), (3, 64), (7, 1000)])
+def test_every_thread_stays_inside(name, threads, pages, touches):
+    load = load_named(name, threads, pages, touches=touches)
+    assert load.name == name and load.pages <= pages
+    workers = [thread for thread in load.threads if not thread.background]
+    assert len(workers) == threads
+    for thread in load.threads:
+        size = load.shared + load.processes[thread.process]
+        for phase in thread.phases:
+            assert len(step_rows(phase.steps)) == len(phase.steps)
+            for step in phase.steps:
+                if isinstance(step, (Touch, Protect)):
+                    assert step.nr_pages >= 1 and 0 <= step.first <= size - step.nr_pages
+    for r in load.ranges:
+        assert 0 <= r.first <= load.shared + load.processes[r.process] - r.nr_pages
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_an_end_is_an_end_for_every_worker(name):
+    """Without touches nobody ends; with them no worker has an endless step in its last phase."""
+    for touches in (0, 1000):
+        for thread in load_named(name, 4, 400, touches=touches).threads:
+            steps = thread.phases[-1].steps
+            endless = any(isinstance(s, Touch) and not s.touches
+                          or isinstance(s, Repeat) and s.times is None for s in steps)
+            assert endless == (thread.background or not touches)
+
+
+def test_numa01_is_two_processes_that_start_on_one_node():
+    """5 threads of 100 pages: 3 in the first process, 2 in the second; the coin is the seed's."""
+    for seed in (0, 1):
+        load = load_named("numa01", 5, 100, touches=7, seed=seed)
+        assert load.processes == (50, 50)
+        assert [t.process for t in load.threads] == [0, 0, 0, 1, 1]
+        for thread in load.threads:
+            first, then = thread.phases
+            assert first.bind == seed and then.bind is None
+            assert first.steps == (Touch("sweep", 0, 50, 64, 1000, touches=50),)
+            assert then.steps == (Touch("sweep", 0, 50, 64, 1000, touches=7),)
+            assert thread.share == Share(thread.process, 1, 2)
+
+
+def test_numa01_threadlocal_has_chunks_but_the_same_start():
+    load = load_named("numa01_threadlocal", 4, 100)
+    assert [t.steady[0].first for t in load.threads] == [0, 25, 0, 25]
+    assert {t.steady[0].nr_pages for t in load.threads} == {25}
+    assert all(t.phases[0].steps[0].nr_pages == 50 for t in load.threads)
+    assert [t.share for t in load.threads] == [Share(i, 1, 4) for i in range(4)]
+    assert [(r.process, r.first) for r in load.ranges] == [(0, 0), (0, 25), (1, 0), (1, 25)]
+
+
+def test_numa02_touches_its_own_chunk_first():
+    load = load_named("numa02", 4, 100)
+    assert len(load.processes) == 1 and all(len(t.phases) == 1 for t in load.threads)
+    assert [t.steady[0].first for t in load.threads] == [0, 25, 50, 75]
+
+
+def test_specjbb_has_collectors_that_stop_the_world():
+    """8 warehouses: 8 collectors; 16: 8 + 5/8 of the other eight, as HotSpot has it."""
+    for warehouses, collectors in ((8, 8), (16, 13)):
+        load = load_named("specjbb", warehouses, 4000)
+        assert [t.mutator for t in load.threads] == [True] * warehouses + [False] * collectors
+        background = [t for t in load.threads if t.background]
+        assert len(background) == collectors
+        leader, *others = (t.phases[0].steps for t in background)
+        assert isinstance(leader[0], Sleep) and any(isinstance(s, StopWorld) for s in leader)
+        assert [s.prot for s in leader if isinstance(s, Protect)] == ["none", "r"]
+        for steps in others:
+            assert [s.count for s in steps if isinstance(s, Barrier)] == [collectors] * 2
+
+
+def test_phases_come_back_to_their_own():
+    load = load_named("phases", 4, 400, touches=80)
+    assert load.threads[1].phases[0].steps == (
+        Touch("sweep", 100, 100, touches=20), Touch("sweep", 200, 100, touches=20), Repeat(0, 1))
+
+
+def test_default_threads_follow_the_machine():
+    """Two nodes, four cores, eight CPUs."""
+    assert {name: default_threads(name, 2, 4, 8) for name in LOADS} == {
+        "uniform": 2, "zipf": 2, "pingpong": 2, "private": 2, "numa01": 8, "numa01_threadlocal": 8,
+        "numa02": 8, "numa02_smt": 4, "specjbb": 8, "perf_bench_numa": 8, "phases": 8,
+        "server": 16,
+    }
+    assert default_threads("numa01", 1, 1, 1) == 2
+
+
+# ---- perf's own options ----
+
+
+def perf(args, threads=4, pages=1024, touches=0):
+    return load_named("perf_bench_numa", threads, pages, args=args, touches=touches)
+
+
+def test_perf_processes_threads_and_memory():
+    """-G 1, -P 2, -T 1 MB in 2 processes of 3 threads: 256 shared pages, 512 + 3 x 256 own."""
+    load = perf("-p 2 -t 3 -G 1 -P 2 -T 1 -l 5 -W")
+    assert load.shared == 256 and load.processes == (1280, 1280)
+    assert [t.process for t in load.threads] == [0, 0, 0, 1, 1, 1]
+    second = load.threads[1].phases[0].steps
+    # its sweeps begin with its own part of what it shares, 1/6 and 1/3; 42 and 170 pages on
+    assert second == (
+        Touch("sweep", 42, 214, 64, 1000, touches=214), Touch("sweep", 0, 42, 64, 1000, touches=42),
+        Touch("sweep", 426, 342, 64, 1000, touches=342),
+        Touch("sweep", 256, 170, 64, 1000, touches=170),
+        Touch("sweep", 1024, 256, 64, 1000, touches=256), Repeat(0, 4),
+    )
+
+
+@pytest.mark.parametrize("args, permille, pattern", [
+    ("-P 1", 0, "sweep"), ("-P 1 -R", 0, "sweep"), ("-P 1 -W", 1000, "sweep"),
+    ("-P 1 -R -W", 500, "sweep"), ("-P 1 -Z", 1000, "sweep"), ("-P 1 -r", 0, "uniform"),
+    ("-P 1 -R -B -z -I", 0, "sweep"), ("--mb_proc 1 --data_rand_walk", 0, "uniform"),
+    ("--mb_proc=1", 0, "sweep"),
+])
+def test_perf_how_data_is_accessed(args, permille, pattern):
+    touch = perf(args).threads[0].steady[0]
+    assert (touch.write_permille, touch.pattern, touch.accesses) == (permille, pattern, 64)
+
+
+def test_perf_without_options_shares_the_memory_out():
+    load = perf("", threads=4, pages=1000, touches=2500)
+    assert load.processes == (1000,) and len(load.threads) == 4
+    assert load.threads[0].phases[0].steps[-1] == Repeat(0, 2)   # 2,500 touches: three loops
+    assert perf("-p 2", threads=4, pages=1000).processes == (500, 500)
+    assert perf("-P 1 -l 1").threads[0].phases[0].steps == (
+        Touch("sweep", 0, 256, 64, 0, touches=256),)
+
+
+def test_perf_binds_the_first_threads():
+    load = perf("-P 1 -t 3 -C 4,6-7 -M 1,0 -0")
+    assert [t.cpu for t in load.threads] == [4, 6, 7]
+    assert [[p.bind for p in t.phases] for t in load.threads] == [[0, 1], [0, 0], [0, None]]
+
+
+@pytest.mark.parametrize("args, said", [
+    ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-P 0", "no memory"),
+    ("-t 40000 -p 2", "permitted: 1..65536 in all"), ("-p x", "'x', permitted 0.."),
+    ("-s 5", "-s: use --duration"), ("-H 1", "use --thp"), ("-L 4", "under a lock"),
+    ("--mb_proc_locked=4", "under a lock"), ("-x 1", "perturbation"), ("-S", "serialised"),
+    ("-m", "it only prints"), ("-a", "one at a time"), ("--frob", "permitted: -p -t"),
+    ("-C 4-2", "'4-2', permitted: such as"), ("-P 99999999", "'99999999', permitted"),
+    ("'", "permitted: perf's options"), ("stray", "permitted: -p -t"),
+])
+def test_perf_options_that_are_refused(args, said):
+    with pytest.raises(InvalidArgument, match=said):
+        perf(args)
+
+
+def test_perf_is_the_load_of_that_name():
+    assert LOADS["perf_bench_numa"][0] is perf_bench_numa
+
+
+# ---- refusals ----
 
 
 @pytest.mark.parametrize("name, threads, pages, said", [
@@ -29,8 +184,18 @@ def test_every_thread_stays_inside(name, threads, pages):
     (None, 1, 1, "permitted: uniform"), ("zipf", 0, 1, "threads 0, permitted 1..65536"),
     ("zipf", 65537, 1 << 20, "permitted 1..65536"), ("zipf", 1.5, 4, "threads 1.5"),
     ("zipf", 2, 1, "permitted 2..68719476736"), ("zipf", 1, (1 << 36) + 1, "permitted 1.."),
-    ("zipf", 1, "4", "pages"),
+    ("zipf", 1, "4", "pages"), ("numa01", 1, 100, "threads 1, permitted 2..65536"),
+    ("numa01", 2, 3, "permitted 4.."),
 ])
 def test_loads_that_are_refused(name, threads, pages, said):
     with pytest.raises(InvalidArgument, match=said):
         load_named(name, threads, pages)
+
+
+@pytest.mark.parametrize("words, said", [
+    ({"touches": -1}, "touches -1"), ({"seed": -1}, "seed -1"),
+    ({"args": "-p 2"}, "'-p 2' for private, permitted: perf_bench_numa's"), ({"args": 3}, "--args"),
+])
+def test_words_that_are_refused(words, said):
+    with pytest.raises(InvalidArgument, match=said):
+        load_named("private", 1, 4, **words)

@@ -14,7 +14,7 @@ LAYERS = [
     {"mempolicy", "policies", "sched"},
     {"process", "task"},
     {"machine"},
-    {"placement"},
+    {"placement", "bounds", "samples"},
     {"engine"},
     {"history", "synthetic"},
     {"report"},

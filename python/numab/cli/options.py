@@ -14,10 +14,11 @@ from ..arguments import shown
 from ..policies import POLICIES, check_policy
 from ..topology import Topology
 from ..tunables import parse_assignments
+from ..workloads import default_threads
 
 __all__ = [
     "add_run_options", "duration_ns", "integer", "load_machine", "policies", "progress_bar",
-    "size_pages", "tunables",
+    "size_pages", "threads_for", "tunables",
 ]
 
 _TIMES = {
@@ -90,6 +91,18 @@ def load_machine(source: str) -> Topology:
     for note in topology.notes:
         print(f"numab: note: {source}: {note}", file=sys.stderr)
     return topology
+
+
+def threads_for(args: argparse.Namespace, topology: Topology) -> int:
+    """``--threads``, or as many as the load has on this machine."""
+    if args.threads is not None:
+        return int(args.threads)
+    nr_cpus = len(topology.cpus)
+    cores = {(topology.node_of_cpu(cpu), topology.core_of(cpu)) for cpu in topology.cpus}
+    known = not any(core is None for _, core in cores)
+    return default_threads(
+        args.load, len(topology.cpu_nodes), len(cores) if known else max(nr_cpus // 2, 1), nr_cpus
+    )
 
 
 def progress_bar(width: int = 40) -> Callable[[float], None] | None:

@@ -16,7 +16,7 @@ import argparse
 
 from ..engine import ReplayJob, replay
 from ..traces import load
-from .compare import compare
+from .side_by_side import side_by_side
 from .options import add_run_options, duration_ns, integer, load_machine, tunables
 
 __all__ = ["arguments", "run"]
@@ -54,4 +54,4 @@ def run(args: argparse.Namespace) -> int:
         "loops": job.loops, "window": args.window, "seed": args.seed, "thp": args.thp,
         "as_posted": args.as_posted,
     }
-    return compare(args, job, replay, topology, unit="loop", about=about)
+    return side_by_side(args, job, replay, topology, unit="loop", about=about)

@@ -1,9 +1,18 @@
-"""Run a synthetic load on a machine, policies side by side.
+"""Run a load on a machine for some time, policies side by side.
 
-  uniform   every thread touches all of the memory evenly
-  zipf      every thread its own part, a few pages of it hot
-  pingpong  all threads sweep the same memory
-  private   every thread sweeps its own part
+  uniform             every thread touches all of the memory evenly
+  zipf                every thread its own part, a few pages of it hot
+  pingpong            all threads sweep the same memory
+  private             every thread sweeps its own part
+  numa01              two processes, all threads of each clear all of its memory
+  numa01_threadlocal  the same start, then each thread clears its own chunk
+  numa02, numa02_smt  one process, each thread clears its own chunk
+  specjbb             warehouses, an old generation, a collector that stops the world
+  perf_bench_numa     perf bench numa mem, with its options in --args
+  phases              threads that change what they use
+  server              more tasks than CPUs, asleep most of the time
+
+For a fixed amount of work, and elapsed times, see numab compare.
 
   numab run private --machine 4s --threads 8 --memory 1G --start worst
 """
@@ -14,8 +23,10 @@ import argparse
 
 from ..synthetic import LoadJob, run_load
 from ..workloads import LOADS, THREADS_MAX, load_named
-from .compare import compare
-from .options import add_run_options, duration_ns, integer, load_machine, size_pages, tunables
+from .side_by_side import side_by_side
+from .options import (
+    add_run_options, duration_ns, integer, load_machine, size_pages, threads_for, tunables,
+)
 
 __all__ = ["arguments", "run"]
 
@@ -24,9 +35,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab run``."""
     parser.add_argument("load", metavar="LOAD", help=", ".join(LOADS))
     parser.add_argument("--threads", type=integer(1, THREADS_MAX), metavar="N",
-                        help="threads (default: one a node with CPUs)")
+                        help="threads (default: the load's own for this machine)")
     parser.add_argument("--memory", default="256M", metavar="SIZE",
                         help="memory of the load (default 256M)")
+    parser.add_argument("--args", default="", metavar="OPTIONS",
+                        help="options of the load's own (perf_bench_numa has some)")
     parser.add_argument("--policy", default="off,moron,home_node", metavar="P,P,...",
                         help="policies to compare (default off,moron,home_node)")
     parser.add_argument("--explain", action="store_true", help="say what the verdicts mean")
@@ -36,18 +49,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     topology = load_machine(args.machine)
-    threads = len(topology.cpu_nodes) if args.threads is None else args.threads
-    pages = size_pages(args.memory)
-    load_named(args.load, threads, pages)
+    threads, pages = threads_for(args, topology), size_pages(args.memory)
+    load_named(args.load, threads, pages, args=args.args)
     job = LoadJob(
-        args.load, topology, threads, pages, place=args.place,
+        args.load, topology, threads, pages, args=args.args, place=args.place,
         duration_ns=duration_ns(args.duration), hz=args.hz, seed=args.seed, thp=args.thp,
         as_posted=args.as_posted, tunables=tunables(args),
     )
     about = {
         "what": f"{args.load} ({threads} threads, {args.memory})", "load": args.load,
-        "threads": threads, "pages": pages, "machine": topology.name, "place": args.place,
+        "threads": threads, "pages": pages, "args": args.args,
+        "machine": topology.name, "place": args.place,
         "duration_ns": job.duration_ns, "tunables": dict(job.tunables), "hz": args.hz,
         "seed": args.seed, "thp": args.thp, "as_posted": args.as_posted,
     }
-    return compare(args, job, run_load, topology, unit="part", about=about)
+    return side_by_side(args, job, run_load, topology, unit="part", about=about)

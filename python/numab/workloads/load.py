@@ -1,33 +1,117 @@
-"""What a synthetic load consists of."""
+"""What a load consists of: processes, memory, and threads with programs.
+
+A load is a description and never sees a machine.  Where it speaks of the machine it does so in
+shares: :class:`Share` ``(1, 1, 4)`` is the second quarter of the nodes, however many there are.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["Load", "Touch"]
+from ..program import Repeat, Step, Touch
+
+__all__ = ["Load", "Phase", "Range", "Share", "Size", "Thread"]
+
+#: Accesses of a touch that goes over all of a page, a cache line at a time.
+PAGE_LINES = 64
 
 
 @dataclass(frozen=True)
-class Touch:
-    """What one thread does for ever: a pattern over pages of the load's one address space.
+class Size:
+    """How large a load shall be.
 
-    ``pattern`` is sweep, uniform or zipf; ``first`` and ``nr_pages`` say where, in pages from the
-    start of the memory; every touch makes ``accesses`` accesses, and ``write_permille`` of the
-    touches write.
+    ``threads`` in all; ``pages`` of memory in all; ``touches`` of its steady state that each thread
+    makes, 0: for ever; ``seed`` for loads that toss a coin; ``args``: options of its own.
     """
 
-    pattern: str
+    threads: int
+    pages: int
+    touches: int = 0
+    seed: int = 0
+    args: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Parts ``first .. first + nr - 1`` of ``of`` equal parts of the machine."""
+
+    first: int = 0
+    nr: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class Range:
+    """Pages of a process that belong to a share of the machine when a bound is run."""
+
+    process: int
     first: int
     nr_pages: int
-    accesses: int = 64
-    write_permille: int = 300
-    theta: float = 0.99
+    share: Share
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A program, under a memory policy: ``bind`` to that one of the nodes with memory (0 the
+    first), None: no policy."""
+
+    steps: tuple[Step, ...]
+    bind: int | None = None
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of ``process``; its first is the process's main one.
+
+    ``background``: the load is over without it.  ``mutator``: stands still while the world is
+    stopped.  ``cpu``: where it is pinned, None: anywhere.
+    """
+
+    process: int
+    phases: tuple[Phase, ...]
+    share: Share = field(default_factory=Share)
+    background: bool = False
+    mutator: bool = False
+    cpu: int | None = None
+
+    @property
+    def steady(self) -> tuple[Touch, ...]:
+        """The touches of its last phase."""
+        return tuple(s for s in self.phases[-1].steps if isinstance(s, Touch))
 
 
 @dataclass(frozen=True)
 class Load:
-    """One process: its memory in pages, and what each thread touches, thread 0 first."""
+    """All of it: ``processes`` in pages, each with ``shared`` pages, the same in all, before its
+    own; threads in the order in which they are made."""
 
     name: str
-    pages: int
-    threads: tuple[Touch, ...]
+    processes: tuple[int, ...]
+    threads: tuple[Thread, ...]
+    ranges: tuple[Range, ...] = ()
+    shared: int = 0
+
+    @property
+    def pages(self) -> int:
+        """Pages in all, shared ones once."""
+        return self.shared + sum(self.processes)
+
+
+def again(target: int, times: int | None) -> tuple[Repeat, ...]:
+    """The steps from ``target`` on ``times`` in all; None: for ever."""
+    if times is not None and times <= 1:
+        return ()
+    return (Repeat(target, None if times is None else times - 1),)
+
+
+def one_process(name: str, pages: int, programs: list[tuple[Step, ...]]) -> Load:
+    """A single process whose thread i belongs to part i of the machine."""
+    n = len(programs)
+    return Load(name, (pages,), tuple(
+        Thread(0, (Phase(steps),), Share(i, 1, n)) for i, steps in enumerate(programs)
+    ))
+
+
+def private_ranges(process: int, part: int, shares: list[Share]) -> tuple[Range, ...]:
+    """Range i of ``part`` pages goes to share i."""
+    return tuple(Range(process, i * part, part, share) for i, share in enumerate(shares))

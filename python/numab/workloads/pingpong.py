@@ -6,9 +6,11 @@ tame it.
 
 from __future__ import annotations
 
-from .load import Load, Touch
+from ..program import Touch
+from .load import Load, Size, one_process
 
 
-def pingpong(threads: int, pages: int) -> Load:
-    """The load for ``threads`` threads over ``pages`` pages."""
-    return Load("pingpong", pages, (Touch("sweep", 0, pages),) * threads)
+def pingpong(size: Size) -> Load:
+    """All threads over all pages."""
+    touch = Touch("sweep", 0, size.pages, touches=size.touches)
+    return one_process("pingpong", size.pages, [(touch,)] * size.threads)

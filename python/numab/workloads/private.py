@@ -5,10 +5,16 @@ The easiest case: after one pass everything can be local.
 
 from __future__ import annotations
 
-from .load import Load, Touch
+from dataclasses import replace
+
+from ..program import Touch
+from .load import Load, Size, one_process, private_ranges
 
 
-def private(threads: int, pages: int) -> Load:
-    """The load for ``threads`` threads over ``pages`` pages."""
-    part = pages // threads
-    return Load("private", pages, tuple(Touch("sweep", i * part, part) for i in range(threads)))
+def private(size: Size) -> Load:
+    """Thread i over part i of the pages."""
+    part = size.pages // size.threads
+    load = one_process("private", size.pages, [
+        (Touch("sweep", i * part, part, touches=size.touches),) for i in range(size.threads)
+    ])
+    return replace(load, ranges=private_ranges(0, part, [t.share for t in load.threads]))

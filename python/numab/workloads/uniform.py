@@ -5,9 +5,11 @@ Nothing to win: with n nodes in use, no placement is better than 1 - 1/n remote.
 
 from __future__ import annotations
 
-from .load import Load, Touch
+from ..program import Touch
+from .load import Load, Size, one_process
 
 
-def uniform(threads: int, pages: int) -> Load:
-    """The load for ``threads`` threads over ``pages`` pages."""
-    return Load("uniform", pages, (Touch("uniform", 0, pages),) * threads)
+def uniform(size: Size) -> Load:
+    """All threads over all pages."""
+    touch = Touch("uniform", 0, size.pages, touches=size.touches)
+    return one_process("uniform", size.pages, [(touch,)] * size.threads)

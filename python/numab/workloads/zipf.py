@@ -1,14 +1,20 @@
 """zipf: every thread has its own part of the memory, and in it a few pages are hot.
 
-What a scan marks first decides how soon the hot pages are local.
+What a scan marks first decides how soon the hot pages are local.  Exponent 0.99.
 """
 
 from __future__ import annotations
 
-from .load import Load, Touch
+from dataclasses import replace
+
+from ..program import Touch
+from .load import Load, Size, one_process, private_ranges
 
 
-def zipf(threads: int, pages: int) -> Load:
-    """The load for ``threads`` threads over ``pages`` pages, exponent 0.99."""
-    part = pages // threads
-    return Load("zipf", pages, tuple(Touch("zipf", i * part, part) for i in range(threads)))
+def zipf(size: Size) -> Load:
+    """Thread i over part i of the pages."""
+    part = size.pages // size.threads
+    load = one_process("zipf", size.pages, [
+        (Touch("zipf", i * part, part, touches=size.touches),) for i in range(size.threads)
+    ])
+    return replace(load, ranges=private_ranges(0, part, [t.share for t in load.threads]))

@@ -15,7 +15,7 @@ from ..report.text import check_writable
 from ..topology import Topology
 from .options import policies, progress_bar
 
-__all__ = ["compare"]
+__all__ = ["side_by_side"]
 
 
 def _notes(results: list[Result], topology: Topology, unit: str) -> list[str]:
@@ -35,7 +35,7 @@ def _notes(results: list[Result], topology: Topology, unit: str) -> list[str]:
     return notes
 
 
-def compare(
+def side_by_side(
     args: argparse.Namespace,
     template: Any,
     run: Callable[..., Result],
