@@ -35,7 +35,7 @@ __all__ = ["LoadJob", "LoadResult", "StartedLoad", "run_load", "start_load"]
 BASE_VPN = 0x10000
 PAGE_BYTES = 4096
 SAMPLES_A_PART = 10
-SAMPLE_NS = NS_PER_S // 4  # while the end is not known
+WORK_SAMPLES = 200  # while the work would last, were all of it local
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def _touch_ps() -> int:
 def _run(started: StartedLoad, job: LoadJob, samples: Samples, progress: Progress | None) -> bool:
     """To the end of the work, or of the time; was it the work's?"""
     machine, shares, k = started.machine, Shares(started.machine), 0
-    steps = PARTS * SAMPLES_A_PART
+    steps, every = PARTS * SAMPLES_A_PART, max(job.work_ns // WORK_SAMPLES, machine.tick_ns)
 
     def sample() -> None:
         shares.since()
@@ -323,7 +323,7 @@ def _run(started: StartedLoad, job: LoadJob, samples: Samples, progress: Progres
 
     while True:
         k += 1
-        until = k * SAMPLE_NS if job.work_ns else job.duration_ns * k // steps
+        until = k * every if job.work_ns else job.duration_ns * k // steps
         until = min(until, job.duration_ns)
         stop = run_until(machine, until)
         while stop.why == "feed":
