@@ -196,11 +196,13 @@ static int do_object_fault(struct fault_ctx *c, const struct vma *v, struct span
 	if (rec_mapcount(*rec_at(c->m, index)) == REC_MAP_MAX)
 		return fail(c->m, NUMAB_EBUSY, "vpn %llu is mapped 65535 times already",
 			    (ull)vpn);
-	if (write)
+	if (write) {
 		val |= PTE_RW | PTE_DIRTY;
-	else if ((v->prot & NUMAB_PROT_WRITE) &&
-		 (v->kind == NUMAB_SHM || v->kind == NUMAB_ANON_SHARED))
+		*rec_at(c->m, index) |= REC_DIRTY;
+	} else if ((v->prot & NUMAB_PROT_WRITE) &&
+		 (v->kind == NUMAB_SHM || v->kind == NUMAB_ANON_SHARED)) {
 		val |= PTE_RW; /* file pages are write-protected to notice the first write */
+	}
 	*rec_at(c->m, index) += REC_MAP_ONE;
 	mm_account_shared(c->mm, 1);
 	pte_store(s, &s->pte[vpn - s->base], val | index << REC_INDEX_SHIFT);
@@ -272,6 +274,8 @@ static noinline int do_wp_page(struct fault_ctx *c, const struct vma *v, struct 
 		if (!(rec & REC_ANON) || rec_mapcount(rec) != 1)
 			return copy_page(c, v, s, vpn);
 		val = unshare(c, val);
+	} else if (!(val & PTE_EXCL)) {
+		*rec_at(c->m, rec_index(val)) |= REC_DIRTY;
 	}
 	pte_store(s, pte, val | PTE_RW | PTE_DIRTY | PTE_ACCESSED);
 	set_access_flags_flush(c);

@@ -101,6 +101,7 @@ typedef unsigned long long ull; /* what printf wants for 64 bits */
 /* A shared page's record: the page bits above, and who maps it. */
 #define REC_USED (1ull << 0)
 #define REC_ANON (1ull << 1)
+#define REC_DIRTY (1ull << 2) /* an object's page that was written; entries may be clean since */
 #define REC_MAP_SHIFT 48
 #define REC_MAP_ONE (1ull << REC_MAP_SHIFT)
 #define REC_MAP_MAX 0xffffull

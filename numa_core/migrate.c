@@ -43,7 +43,8 @@ static void move_page(struct numab_machine *m, struct move *mv, int nid)
 	m->nodes[from].free++;
 	page_take(m, nid, 1);
 	if (!(*mv->pte & PTE_EXCL)) {
-		*bits = moved_bits(m, *bits, nid);
+		/* Unmapping for the move hands the entry's DIRTY on to the page. */
+		*bits = moved_bits(m, *bits, nid) | ((*mv->pte & PTE_DIRTY) ? REC_DIRTY : 0);
 		return;
 	}
 	mm_account(mv->mm, from, -1);

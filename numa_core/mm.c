@@ -352,6 +352,7 @@ void zap_pte(struct numab_machine *m, struct mm *mm, struct span *s, uint64_t *p
 		uint64_t index = rec_index(val), *rec = rec_at(m, index);
 
 		mm_account_shared(mm, -1);
+		*rec |= (val & PTE_DIRTY) ? REC_DIRTY : 0;
 		*rec -= REC_MAP_ONE;
 		if (!rec_mapcount(*rec) && (*rec & REC_ANON)) {
 			page_free(m, *rec);

@@ -137,8 +137,8 @@ static int check_vma(struct numab_machine *m, const struct numab_vma *in, uint64
 		return fail(m, NUMAB_EINVAL, "VMA kind %u, permitted 0..4", in->kind);
 	if (in->prot > 7)
 		return fail(m, NUMAB_EINVAL, "protection %u, permitted 0..7", in->prot);
-	if (in->flags > 7)
-		return fail(m, NUMAB_EINVAL, "VMA flags %u, permitted 0..7", in->flags);
+	if (in->flags > 31)
+		return fail(m, NUMAB_EINVAL, "VMA flags %u, permitted 0..31", in->flags);
 	if (in->pgoff > 1ull << 48)
 		return fail(m, NUMAB_EINVAL, "pgoff %llu, permitted 0..2^48", (ull)in->pgoff);
 	if (in->kind == NUMAB_ANON_PRIVATE)

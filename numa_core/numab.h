@@ -327,6 +327,8 @@ enum numab_vma_kind {
 #define NUMAB_VMA_IO 1      /* not migratable: the scanner skips these three */
 #define NUMAB_VMA_PFNMAP 2  /* no pages behind its entries */
 #define NUMAB_VMA_HUGETLB 4
+#define NUMAB_VMA_HEAP 8    /* names only: the program break's area, and the first stack */
+#define NUMAB_VMA_STACK 16
 
 struct numab_vma {
 	uint64_t vaddr;      /* bytes, multiple of 4096 */
@@ -369,6 +371,21 @@ int numab_vmas(const struct numab_machine *m, int pid, struct numab_vma *out, in
  * is out: pages before it stay placed. */
 int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const int32_t *nids,
 		   uint64_t n, int present);
+
+/* Pages of one VMA as /proc/PID/numa_maps counts them, by one walk over the slots that are in use.
+ * Marked pages count; the zero page and frames without a page do not.  A NUMAB_VMA_HUGETLB mapping
+ * counts in huge pages: a slot is one, as its first mapped entry is.  Linux: gather_stats. */
+struct numab_vma_stats {
+	uint64_t pages;
+	uint64_t anon;         /* private pages, copies of an object's pages among them */
+	uint64_t dirty;        /* anonymous pages (nothing cleans them), written object pages */
+	uint64_t writeback;    /* NUMAB_PG_WRITEBACK */
+	uint64_t mapcount_max; /* 0 when there is no page */
+};
+/* The VMA that holds @vaddr.  nids[nr_node_ids] becomes its pages by node.  NUMAB_ESRCH,
+ * NUMAB_EINVAL, NUMAB_EFAULT: no VMA there. */
+int numab_vma_stats(struct numab_machine *m, int pid, uint64_t vaddr, struct numab_vma_stats *out,
+		    uint64_t *nids);
 
 /* The compact target rule that a memory policy lowers to.  NUMAB_MPOL_NONE: no policy of its own.
  * mask: nr_mask_words 64-bit words, bit n for nid n; copied. */

@@ -216,6 +216,68 @@ int numab_page_nids(const struct numab_machine *m, int pid, uint64_t vpn, uint64
 	return 0;
 }
 
+/* Linux: gather_stats. */
+static void gather_stats(const struct numab_machine *m, uint64_t *pte,
+			 struct numab_vma_stats *out, uint64_t *nids)
+{
+	uint64_t val = *pte, bits, mapcount = 1;
+	int anon = 1;
+
+	if (!pte_present(val) || (val & PTE_SPECIAL))
+		return;
+	bits = *page_bits(m, pte);
+	if (!(val & PTE_EXCL)) {
+		anon = (bits & REC_ANON) != 0;
+		mapcount = rec_mapcount(bits);
+	}
+	out->pages++;
+	out->anon += (uint64_t)anon;
+	/* An anonymous page is born dirty, and there is no swap that would clean it. */
+	out->dirty += anon || (val & PTE_DIRTY) || (bits & REC_DIRTY);
+	out->writeback += (bits & PG_WRITEBACK) != 0;
+	if (mapcount > out->mapcount_max)
+		out->mapcount_max = mapcount;
+	nids[pg_nid(bits)]++;
+}
+
+/* The part of a VMA that lies in one slot; @whole: the slot is one page of a hugetlb mapping. */
+static void gather_slot(const struct numab_machine *m, struct span *s, uint64_t start,
+			uint64_t end, int whole, struct numab_vma_stats *out, uint64_t *nids)
+{
+	uint64_t i, before = out->pages;
+
+	for (i = start; i < end && !(whole && out->pages != before); i++)
+		gather_stats(m, &s->pte[i - s->base], out, nids);
+}
+
+int numab_vma_stats(struct numab_machine *m, int pid, uint64_t vaddr, struct numab_vma_stats *out,
+		    uint64_t *nids)
+{
+	struct mm *mm = mm_get(m, pid);
+	const struct vma *v;
+	uint64_t vpn, next;
+
+	if (!mm)
+		return no_process(m, pid);
+	if (!out || !nids)
+		return fail(m, NUMAB_EINVAL, "no place for the answer");
+	v = vma_find(mm, vaddr / NUMAB_PAGE_BYTES);
+	if (!v)
+		return fail(m, NUMAB_EFAULT, "no VMA at 0x%llx", (ull)vaddr);
+	memset(out, 0, sizeof(*out));
+	memset(nids, 0, sizeof(*nids) * (size_t)m->nr_ids);
+	for (vpn = v->start; vpn < v->end; vpn = next) {
+		struct span *s = span_find(mm, vpn);
+
+		next = (vpn | (SLOT_PAGES - 1)) + 1;
+		next = next < v->end ? next : v->end;
+		if (s && slot_of(s, vpn)->nr_used)
+			gather_slot(m, s, vpn, next, (v->flags & NUMAB_VMA_HUGETLB) != 0, out,
+				    nids);
+	}
+	return 0;
+}
+
 int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_t flags, int on)
 {
 	struct mm *mm = mm_get(m, pid);

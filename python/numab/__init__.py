@@ -34,7 +34,7 @@ from .process import Process
 from .task import Task
 from .topology import Node, Topology
 from .tunables import TUNABLES, Tunables
-from .values import Batch, Outcome, Page, Probe, TaskInfo, Vma, rows
+from .values import Batch, Outcome, Page, Probe, TaskInfo, Vma, VmaStats, rows
 
 __version__ = "0.1.0"
 
@@ -70,6 +70,7 @@ __all__ = [
     "Tunables",
     "Verdict",
     "Vma",
+    "VmaStats",
     "WouldBlock",
     "rows",
 ]

@@ -15,7 +15,8 @@ from numa_core.errors import InvalidArgument, NoSuchTask, OutOfMemory
 
 from .arguments import U64, choice, flag, names, whole, whole_array
 from .values import (
-    PAGE_FLAGS, VMA_FLAGS, VMA_KINDS, Page, Part, Vma, mpol, prot_bits, prot_text, tag_or_none,
+    PAGE_FLAGS, VMA_FLAGS, VMA_KINDS, Page, Part, Vma, VmaStats, mpol, prot_bits, prot_text,
+    tag_or_none,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Process(Part):
         """Map ``[vaddr, vaddr + size)`` bytes; pages come at the first touch.
 
         ``kind``: anon_private, anon_shared, shm, file_shared, file_private (all but the first need
-        an ``object`` of :meth:`Machine.object`); ``flags``: io, pfnmap, hugetlb.
+        an ``object`` of :meth:`Machine.object`); ``flags``: io, pfnmap, hugetlb, and the names
+        heap, stack.
 
         Raises InvalidArgument, AlreadyMapped, OutOfMemory; nothing is mapped then.
         """
@@ -191,6 +193,22 @@ class Process(Part):
             lib.numab_mm_node_pages(self._h.m, self._id, ffi.from_buffer("uint64_t[]", out, True))
         )
         return out
+
+    def vma_stats(self, vaddr: int) -> VmaStats:
+        """Pages of the mapping that holds ``vaddr``, as numa_maps counts them (gather_stats).
+
+        One walk in C over what is mapped.  Raises AccessFault when no mapping is there.
+        """
+        c = ffi.new("struct numab_vma_stats *")
+        nids = np.zeros(self.machine.nr_node_ids, np.uint64)
+        self._h.check(
+            lib.numab_vma_stats(
+                self._h.m, self._id, whole("vaddr", vaddr, U64), c,
+                ffi.from_buffer("uint64_t[]", nids, True),
+            )
+        )
+        nodes = {int(nid): int(nids[nid]) for nid in np.flatnonzero(nids)}
+        return VmaStats(c.pages, c.anon, c.dirty, c.writeback, c.mapcount_max, nodes)
 
     def faults(self) -> np.ndarray:
         """Hinting faults accounted to each node id: a copy, uint64, (nr_node_ids,)."""

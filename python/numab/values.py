@@ -19,11 +19,11 @@ from .arguments import ID, NID, U32, U64, choice, flag, shown, whole, whole_arra
 if TYPE_CHECKING:
     from .machine import Machine
 
-__all__ = ["Batch", "Outcome", "Page", "Part", "Probe", "TaskInfo", "Vma", "rows"]
+__all__ = ["Batch", "Outcome", "Page", "Part", "Probe", "TaskInfo", "Vma", "VmaStats", "rows"]
 
 PAGE_BYTES = 4096
 VMA_KINDS = ("anon_private", "anon_shared", "shm", "file_shared", "file_private")
-VMA_FLAGS = {"io": 1, "pfnmap": 2, "hugetlb": 4}
+VMA_FLAGS = {"io": 1, "pfnmap": 2, "hugetlb": 4, "heap": 8, "stack": 16}
 OBJECT_KINDS = {"shm": "NUMAB_SHM", "file": "NUMAB_FILE_SHARED"}
 PAGE_FLAGS = (
     "present", "marked", "pmd_marked", "huge", "writable", "accessed", "dirty", "zero",
@@ -47,6 +47,20 @@ class Vma:
     flags: tuple[str, ...]
     object: int
     pgoff: int
+
+
+@dataclass(frozen=True)
+class VmaStats:
+    """Pages of one mapping as numa_maps counts them; ``nodes`` only those that have any.
+
+    Huge pages count as 512, those of a hugetlb mapping as 1 each."""
+
+    pages: int
+    anon: int
+    dirty: int
+    writeback: int
+    mapcount_max: int
+    nodes: dict[int, int]
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def test_the_message_names_argument_value_and_range(world):
         (lambda: m.run(10**5000), "until_ns a number of 16610 bits, permitted "
                                   "0..18446744073709551615"),
         (lambda: p.mmap(0, 4096, flags="io"),
-         "VMA flags 'io', permitted: a list of io, pfnmap, hugetlb"),
+         "VMA flags 'io', permitted: a list of io, pfnmap, hugetlb, heap, stack"),
     ):
         with pytest.raises(InvalidArgument) as caught:
             call()

@@ -9,7 +9,7 @@ decides on many.
 import random
 
 import pytest
-from numab import OutOfMemory, Policy, STAY, Verdict
+from numab import AccessFault, NoSuchTask, OutOfMemory, Policy, STAY, Verdict
 from numab.values import REASONS
 
 from .world import BASE, MB, PAGE, SLOT, VPN, World
@@ -202,3 +202,131 @@ def test_in_external_mode_a_probe_says_that_the_host_will_be_asked():
     probe = w.t.probe(BASE)
     assert (probe.reason, probe.nid, probe.to_nid) == ("go_asked_host", 0, 0)
     assert w.m.moves() == []
+
+
+# ---- numab_vma_stats ----
+
+
+def counted(p, vaddr=BASE):
+    """(pages, anon, dirty, writeback, mapmax), pages by node."""
+    s = p.vma_stats(vaddr)
+    return (s.pages, s.anon, s.dirty, s.writeback, s.mapcount_max), s.nodes
+
+
+def test_vma_stats_count_what_is_mapped_marked_or_not():
+    """
+    page   0      1      2        3
+           w, 0   w, 1   w, mark  zero page       Expect 3 pages, all dirty: 2 on node 0, 1 on 1.
+    """
+    w = World(nodes=2, mapped=4, zero_page=1)
+    assert counted(w.p) == ((0, 0, 0, 0, 0), {})
+    w.write(0, 2)
+    w.write(1, by=w.t.clone(1))
+    w.mark(2)
+    w.touch(3)
+    assert counted(w.p) == ((3, 3, 3, 0, 1), {0: 2, 1: 1})
+    assert counted(w.p, BASE + 4 * PAGE - 1) == counted(w.p)
+
+
+def test_vma_stats_stop_at_the_vmas_borders():
+    w = World(nodes=2, mapped=SLOT)
+    w.write(*range(SLOT))
+    w.p.mprotect(BASE + 100 * PAGE, 50 * PAGE, "r")
+    by_vma = [counted(w.p, vma.vaddr)[0][0] for vma in w.p.vmas()]
+    assert by_vma == [100, 50, SLOT - 150]
+
+
+def test_vma_stats_of_a_forked_page():
+    """The sharers see each other: mapmax 2, and 1 again after the copy."""
+    w = World(nodes=2, mapped=2)
+    w.write(0, 1)
+    child = w.t.fork(1)
+    assert counted(w.p) == counted(child) == ((2, 2, 2, 0, 2), {0: 2})
+    w.write(0, by=child.main)
+    assert counted(child) == ((2, 2, 2, 0, 2), {0: 1, 1: 1})
+    child.main.exit()
+    assert counted(w.p) == ((2, 2, 2, 0, 1), {0: 2})
+
+
+def test_an_objects_page_is_dirty_once_written():
+    """
+    file page    0 read   1 written by a   2 read by both, then written by a
+
+    b maps it read-only: Expect PageDirty for 1 and 2, whoever wrote, and after a unmapped it.
+    """
+    w = World(nodes=2, mapped=0)
+    file = w.m.object("file", 3)
+    a, b = w.p, w.m.process(1)
+    a.mmap(BASE, 3 * PAGE, kind="file_shared", object=file)
+    b.mmap(BASE, 3 * PAGE, kind="file_shared", object=file, prot="r")
+    w.touch(0), w.touch(1, write=True), w.touch(2)
+    for page in range(3):
+        w.touch(page, by=b.main)
+    assert counted(a) == counted(b) == ((3, 0, 1, 0, 2), {0: 3})
+    w.touch(2, write=True)
+    assert counted(b) == ((3, 0, 2, 0, 2), {0: 3})
+    a.munmap(BASE, 3 * PAGE)
+    assert counted(b) == ((3, 0, 2, 0, 1), {0: 3})
+
+
+def test_shared_memory_read_first_is_dirty_only_for_who_wrote():
+    """It is mapped writable by the read, so that the write takes no fault: the bit is the entry's,
+    and becomes the page's with the unmapping."""
+    w = World(nodes=2, mapped=0)
+    shm = w.m.object("shm", 1)
+    a, b = w.p, w.m.process(1)
+    for p in (a, b):
+        p.mmap(BASE, PAGE, kind="shm", object=shm)
+        p.main.access(BASE)
+    w.touch(0, write=True)
+    assert counted(a)[0] == (1, 0, 1, 0, 2)
+    assert counted(b)[0] == (1, 0, 0, 0, 2)
+    a.munmap(BASE, PAGE)
+    assert counted(b)[0] == (1, 0, 1, 0, 1)
+
+
+def test_a_page_stays_dirty_when_it_moves():
+    """The entry's DIRTY is clear after a migration, the page's is not."""
+    w = World(nodes=2, mapped=1, policy="moron")
+    shm = w.m.object("shm", 1)
+    w.p.mmap(BASE + 16 * MB, PAGE, kind="shm", object=shm)
+    w.write(0)
+    w.t.access(BASE + 16 * MB, write=True)
+    w.t.set_cpu(1)
+    for vaddr in (BASE, BASE + 16 * MB):
+        assert w.p.change_prot_numa(vaddr, PAGE) == 1
+        assert w.t.access(vaddr).reason == "go_migrated"
+        assert "dirty" not in w.p.page(vaddr // PAGE).flags
+        assert counted(w.p, vaddr)[0][2] == 1 and counted(w.p, vaddr)[1] == {1: 1}
+
+
+def test_copies_of_a_private_file_are_anonymous():
+    w = World(nodes=2, mapped=0)
+    file = w.m.object("file", 3)
+    w.p.mmap(BASE, 3 * PAGE, kind="file_private", object=file)
+    w.touch(0), w.touch(1, write=True), w.touch(2)
+    w.touch(2, write=True)
+    assert counted(w.p) == ((3, 2, 2, 0, 1), {0: 3})
+
+
+def test_huge_pages_count_512_and_hugetlb_pages_one():
+    w = World(nodes=2, mapped=0, thp=1)
+    w.p.mmap(BASE, 2 * SLOT * PAGE)
+    w.write(0)
+    assert counted(w.p) == ((SLOT, SLOT, SLOT, 0, 1), {0: SLOT})
+    tlb = BASE + 16 * MB
+    w.p.mmap(tlb, 2 * SLOT * PAGE, flags=["hugetlb"])
+    for page in (0, 1, SLOT + 7):
+        w.t.access(tlb + page * PAGE, write=True)
+    assert counted(w.p, tlb) == ((2, 2, 2, 0, 1), {0: 2})
+
+
+def test_writeback_is_counted_and_bad_questions_are_refused():
+    w = World(nodes=2, mapped=2)
+    w.write(0, 1)
+    w.p.set_page_flags(VPN, ["writeback"])
+    assert counted(w.p)[0] == (2, 2, 2, 1, 1)
+    with pytest.raises(AccessFault, match="no VMA at 0x20000000"):
+        w.p.vma_stats(0x2000_0000)
+    with pytest.raises(NoSuchTask):
+        w.m.process_of(99).vma_stats(BASE)
