@@ -12,6 +12,7 @@ LAYERS = [
     {"program"},
     {"topology", "tunables", "cost", "values", "traces", "workloads"},
     {"mempolicy", "policies", "sched"},
+    {"procfs"},
     {"process", "task"},
     {"machine"},
     {"placement", "bounds", "samples"},
