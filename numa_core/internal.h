@@ -498,8 +498,26 @@ struct move {
 	struct span *span;
 	uint64_t *pte;
 	uint64_t vpn;
-	int done; /* moved, or failed for good */
+	uint32_t nr_pages; /* 1, or a whole huge page; pte is its first entry then */
+	int to;  /* the node wanted, NUMAB_NO_NODE: where the policy at its address says */
+	int err; /* how the last attempt ended; NUMAB_EAGAIN: none yet, or to be tried again */
 };
+
+/* What all moves of one call have in common. */
+struct migration {
+	const struct task *t; /* whose policy allocates, needed where a move has no target */
+	int cpu;              /* that sends the flushes */
+	int mode, reason;
+	int fall_back;        /* a full target falls back by distance */
+};
+struct tally {
+	uint64_t moved, failed; /* pages */
+	uint64_t retry;         /* moves */
+	int nomem;
+};
+NUMAB_FUNC struct tally migrate_list(struct numab_machine *m, const struct migration *how,
+				     struct move *list, uint64_t nr, uint64_t *cost_ps);
+NUMAB_FUNC void putback_lru_pages(struct numab_machine *m, const struct move *list, uint64_t nr);
 NUMAB_FUNC int migrate_admit(struct numab_machine *m, uint64_t bits, int mapcount, int nid,
 			     uint64_t pages, int commit);
 NUMAB_FUNC int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid);
@@ -675,6 +693,14 @@ static inline void mm_account_shared(struct mm *mm, int64_t pages)
 static inline struct slot *slot_of(const struct span *s, uint64_t vpn)
 {
 	return &s->slots[(vpn - s->base) / SLOT_PAGES];
+}
+
+static inline struct move move_to(struct mm *mm, struct span *s, uint64_t *pte, uint64_t vpn,
+				  int nid)
+{
+	struct move mv = { mm, s, pte, vpn, 1, nid, NUMAB_EAGAIN };
+
+	return mv;
 }
 
 /* The one way an entry gets a new value: keeps the slot's count of used entries, and SLOT set in
