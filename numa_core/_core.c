@@ -10,10 +10,10 @@
  *	mmap       the calls on an address space	mempolicy  where should a page be
  *	stats      per-task and per-mm faults		migrate    moving pages, every way to fail
  *	scan       tick, task work, marks		fault      the faults
- *	cpu        run queues				task       fork, exec, exit
- *	access     the hot loop			program    steps: touch, sleep, barriers
- *	feed       what tasks do next			probe      looking without touching
- *	check      every invariant
+ *	queue      mbind, move_pages, migrate_pages	cpu        run queues
+ *	task       fork, exec, exit			access     the hot loop
+ *	program    steps: touch, sleep, barriers	feed       what tasks do next
+ *	probe      looking without touching		check      every invariant
  * Read each from its end; read this file from here.
  */
 #if !defined(_DEFAULT_SOURCE)
@@ -34,6 +34,7 @@
 #include "migrate.c"
 #include "scan.c"
 #include "fault.c"
+#include "queue.c"
 #include "cpu.c"
 #include "task.c"
 #include "access.c"

@@ -3,8 +3,8 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > program > access > task > cpu > fault, scan > migrate > stats >
- *	mempolicy > mmap > mm > node > pattern > event > alloc
+ *	_core > probe > feed > program > access > task > cpu > queue > fault, scan > migrate >
+ *	stats > mempolicy > mmap > mm > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -483,6 +483,10 @@ NUMAB_FUNC void program_leave(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
+NUMAB_FUNC int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out);
+NUMAB_FUNC int vma_policy_reserve(struct numab_machine *m, struct mm *mm);
+NUMAB_FUNC void vma_policy_set(struct numab_machine *m, struct mm *mm, uint64_t start,
+			       uint64_t end, struct mpol *p);
 NUMAB_FUNC int alloc_target(struct numab_machine *m, const struct task *t, const struct vma *v,
 			    uint64_t vpn, const uint64_t **mask);
 NUMAB_FUNC struct numab_verdict builtin_misplaced(const struct numab_machine *m,
@@ -531,6 +535,8 @@ NUMAB_FUNC void decide(struct fault_ctx *c, int reason);
 NUMAB_FUNC int place_result(struct numab_machine *m, int err);
 
 /* ---- scan.c ---- */
+NUMAB_FUNC uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
+				     uint64_t start, uint64_t end, uint64_t *cost_ps);
 NUMAB_FUNC int scan_isa_pick(struct numab_machine *m, const char *name);
 NUMAB_FUNC int task_tick_numa(struct numab_machine *m, struct task *t);
 NUMAB_FUNC int64_t task_numa_work(struct numab_machine *m, struct task *t);
