@@ -24,6 +24,7 @@ __all__ = [
     "EPOCH",
     "EVENT",
     "ROW",
+    "RQ",
     "STEP",
     "Handle",
     "cflags",
@@ -82,20 +83,35 @@ EVENT = np.dtype(
         ("reason", "<i4"),
     ]
 )
-for _dtype, _name in ((ROW, "row"), (EPOCH, "epoch"), (STEP, "step"), (EVENT, "event")):
+#: ``struct numab_rq``
+RQ = np.dtype(
+    [
+        ("load_weight", "<u8"),
+        ("offnode_weight", "<u8"),
+        ("cpu_load", "<u8", (5,)),
+        ("nr_switches", "<u8"),
+        ("nr_running", "<i4"),
+        ("onnode_running", "<i4"),
+        ("offnode_running", "<i4"),
+        ("curr", "<i4"),
+        ("nid", "<i4"),
+        ("nr_tasks", "<i4"),
+    ]
+)
+for _dtype, _name in (
+    (ROW, "row"), (EPOCH, "epoch"), (STEP, "step"), (EVENT, "event"), (RQ, "rq")
+):
     if _dtype.itemsize != ffi.sizeof(f"struct numab_{_name}"):
         raise ImportError(f"numab_{_name}: the C core was built from another header")
 
 _ERRORS = {
     -2: errors.NoSuchTask,
     -3: errors.NoSuchTask,
-    -5: errors.NumabError,
     -11: errors.WouldBlock,
     -12: errors.OutOfMemory,
     -14: errors.AccessFault,
     -16: errors.InvalidArgument,
     -17: errors.AlreadyMapped,
-    -19: errors.InvalidArgument,
     -22: errors.InvalidArgument,
     -105: errors.OutOfMemory,
     -106: errors.NumabError,
@@ -170,6 +186,18 @@ def numab_py_place(ud: Any, machine: Any, tid: int) -> int:
 
 
 @ffi.def_extern(onerror=None)
+def numab_py_balance(ud: Any, machine: Any, cpu: int, level: int, idle: int) -> int:
+    handle = ffi.from_handle(ud)
+    if handle.pending is not None:
+        return -1
+    try:
+        return handle.balance(cpu, level, idle)
+    except BaseException as e:  # carried home by check()
+        handle.pending = e
+        return -1
+
+
+@ffi.def_extern(onerror=None)
 def numab_py_filter(ud: Any, fault: Any, verdict: Any) -> None:
     handle = ffi.from_handle(ud)
     if handle.pending is not None:
@@ -198,7 +226,8 @@ class Handle:
 
     Parameters are those of ``struct numab_config``; ``nodes`` is a sequence of
     ``(nid, pages, min, low, high)``, ``cpu_nid`` one of node ids (-1: no such CPU), ``distance``
-    uint8 of shape (nr_nodes, nr_nodes).
+    uint8 of shape (nr_nodes, nr_nodes).  ``place(tid)`` and ``balance(cpu, level, idle)`` are the
+    hooks; the latter returns NUMAB_BALANCE_* bits.
 
     Raises InvalidArgument or OutOfMemory with the core's own words.
     """
@@ -213,9 +242,11 @@ class Handle:
         seed: int = 0,
         external: bool = False,
         place: Callable[[int], None] | None = None,
+        balance: Callable[[int, int, int], int] | None = None,
     ) -> None:
         self.pending: BaseException | None = None
         self.place = place or (lambda tid: None)
+        self.balance = balance or (lambda cpu, level, idle: 0)
         self.filter: Callable[[Any, Any], None] | None = None
         self._self = ffi.new_handle(self)
         self._keep: dict[Any, Any] = {}
@@ -234,6 +265,8 @@ class Handle:
         config.flags = lib.NUMAB_EXTERNAL if external else 0
         if place is not None:
             config.place, config.place_ud = lib.numab_py_place, self._self
+        if balance is not None:
+            config.balance, config.balance_ud = lib.numab_py_balance, self._self
         out = ffi.new("struct numab_machine **")
         err = ffi.new("char[256]")
         code = lib.numab_create(config, out, err, 256)
@@ -258,6 +291,10 @@ class Handle:
     def view(self, pointer: Any, shape: tuple[int, ...], typestr: str = "<u8") -> np.ndarray:
         """Read-only zero-copy array over the core's memory; it keeps this handle alive."""
         return np.asarray(_View(self, pointer, shape, typestr))
+
+    def records(self, pointer: Any, n: int, dtype: np.dtype[Any]) -> np.ndarray:
+        """The same over ``n`` structures of that dtype."""
+        return self.view(pointer, (n * dtype.itemsize,), "|u1").view(dtype)
 
     def use_own_policy(self, name: str, flags: int, filter: Any) -> None:
         """Install a user's policy; see :class:`numab.Policy` for the three kinds of filter."""

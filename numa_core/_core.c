@@ -8,12 +8,13 @@
  *	pattern    generated rows
  *	node       free pages, watermarks, zonelists	mm         entries, spans, records, VMAs
  *	mmap       the calls on an address space	mempolicy  where should a page be
- *	stats      per-task and per-mm faults		migrate    moving pages, every way to fail
- *	scan       tick, task work, marks		fault      the faults
- *	queue      mbind, move_pages, migrate_pages	cpu        run queues
- *	task       fork, exec, exit			access     the hot loop
- *	program    steps: touch, sleep, barriers	feed       what tasks do next
- *	probe      looking without touching		check      every invariant
+ *	cpu        run queues				stats      per-task and per-mm faults
+ *	migrate    moving pages, every way to fail	scan       tick, task work, marks
+ *	fault      the faults				sched      moves, affinity, sleep
+ *	balance    domains, the balance hook		task       fork, exec, exit
+ *	access     the hot loop			program    steps: touch, sleep, barriers
+ *	feed       what tasks do next			probe      looking without touching
+ *	check      every invariant
  * Read each from its end; read this file from here.
  */
 #if !defined(_DEFAULT_SOURCE)
@@ -30,12 +31,13 @@
 #include "mm.c"
 #include "mmap.c"
 #include "mempolicy.c"
+#include "cpu.c"
 #include "stats.c"
 #include "migrate.c"
 #include "scan.c"
 #include "fault.c"
-#include "queue.c"
-#include "cpu.c"
+#include "sched.c"
+#include "balance.c"
 #include "task.c"
 #include "access.c"
 #include "program.c"
@@ -125,7 +127,7 @@ struct part {
 	void **at;
 	size_t bytes;
 };
-#define NR_PARTS 9
+#define NR_PARTS 10
 
 static void machine_parts(struct numab_machine *m, struct part *p)
 {
@@ -137,7 +139,8 @@ static void machine_parts(struct numab_machine *m, struct part *p)
 		{ (void **)&m->nids, sizeof(uint16_t) * (size_t)m->nr_nodes },
 		{ (void **)&m->distance, ids * ids },
 		{ (void **)&m->cpu_nid, sizeof(int32_t) * (size_t)m->nr_cpus },
-		{ (void **)&m->rqs, sizeof(struct rq) * (size_t)m->nr_cpus },
+		{ (void **)&m->rqs, sizeof(struct numab_rq) * (size_t)m->nr_cpus },
+		{ (void **)&m->queues, sizeof(struct queue) * (size_t)m->nr_cpus },
 		{ (void **)&m->matrix, sizeof(uint64_t) * ids * ids * 2 },
 		{ (void **)&m->pending,
 		  m->external ? sizeof(struct pending) * NUMAB_MAX_MOVES : 0 },
@@ -163,8 +166,10 @@ void numab_destroy(struct numab_machine *m)
 			object_free(m, &m->objects[k]);
 	for (i = 0; i < m->nr_chunks; i++)
 		mem_free(m, m->rec_chunks[i], sizeof(uint64_t) * REC_CHUNK);
-	for (k = 0; m->rqs && k < m->nr_cpus; k++)
-		mem_free(m, m->rqs[k].tids, sizeof(int) * (size_t)m->rqs[k].cap);
+	for (k = 0; m->queues && k < m->nr_cpus; k++) {
+		mem_free(m, m->queues[k].tids, sizeof(int) * (size_t)m->queues[k].cap);
+		domains_free(m, &m->queues[k]);
+	}
 	nodes_free(m);
 	replay_free(m);
 	mem_free(m, m->ids, sizeof(*m->ids) * (size_t)m->cap_slots);
@@ -196,6 +201,11 @@ static int machine_fill(struct numab_machine *m, const struct numab_config *c)
 		return NUMAB_ENOMEM;
 	m->cap_slots = 16;
 	m->nr_slots = 1; /* id 0 is nobody's */
+	for (k = 0; k < m->nr_cpus; k++) {
+		m->rqs[k].nid = c->cpu_nid[k];
+		m->queues[k].next_wake_ns = UINT64_MAX;
+		m->nr_online_cpus += c->cpu_nid[k] >= 0;
+	}
 	return nodes_init(m, c);
 }
 
@@ -226,6 +236,9 @@ int numab_create(const struct numab_config *c, struct numab_machine **out, char 
 	m->alloc_ud = c->alloc_ud;
 	m->place = c->place;
 	m->place_ud = c->place_ud;
+	m->balance = c->balance;
+	m->balance_ud = c->balance_ud;
+	m->ring_kinds = NUMAB_EV_MASK_PAGES;
 	m->external = (c->flags & NUMAB_EXTERNAL) != 0;
 	m->hz = c->hz;
 	m->tick_ns = NS_PER_SEC / c->hz;
@@ -325,19 +338,21 @@ uint64_t numab_tick_ns(const struct numab_machine *m)
 
 /* ---- the tick ---- */
 
-static void pay(struct task *t, uint64_t *left_ps)
+static void pay(struct numab_machine *m, struct task *t)
 {
+	uint64_t *left_ps = &m->run.left_ps;
 	uint64_t ps = t->debt_ps < *left_ps ? t->debt_ps : *left_ps;
 
 	t->debt_ps -= ps;
 	*left_ps -= ps;
 	charge_run_time(t, ps);
+	t->last_ran_ns = m->now_ns + m->tick_ns - *left_ps / PS_PER_NS;
 }
 
 /* One CPU's share of a tick, or what is left of it.  Returns 1 when the host has to act first. */
 static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, int *err)
 {
-	struct rq *rq = &m->rqs[cpu];
+	struct numab_rq *rq = &m->rqs[cpu];
 
 	while (m->run.left_ps) {
 		/* Whom a return to the host interrupted goes on, as if there had been none. */
@@ -345,15 +360,14 @@ static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, in
 		enum consume_result result = CONSUMED_BUDGET;
 		uint64_t cost = 0;
 
-		rq->curr = t ? t->tid : 0;
 		if (!t)
 			return 0;
-		pay(t, &m->run.left_ps);
+		pay(m, t);
 		if (!m->run.left_ps)
 			return 0;
 		*err = cursor_run(m, t, m->run.left_ps, &cost, &result);
 		t->debt_ps += cost;
-		pay(t, &m->run.left_ps);
+		pay(m, t);
 		if (*err == NUMAB_EAGAIN) {
 			*err = 0;
 			stop->why = NUMAB_STOP_RING;
@@ -377,6 +391,23 @@ static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, in
 	return 0;
 }
 
+/* The tick begins on a CPU: sleepers wake, and whoever runs gives way if it has to. */
+static void begin_tick(struct numab_machine *m, int cpu)
+{
+	m->run.begun = 1;
+	m->run.left_ps = m->tick_ns * PS_PER_NS;
+	wake_sleepers(m, cpu);
+	if (m->queues[cpu].need_resched)
+		m->rqs[cpu].curr = 0;
+}
+
+/* Neither has anybody to run, nor anybody who stops running. */
+static int nobody(const struct numab_machine *m, int cpu)
+{
+	return !m->rqs[cpu].nr_running && !m->queues[cpu].last_ran &&
+	       m->queues[cpu].next_wake_ns > m->now_ns;
+}
+
 static int run_cpus(struct numab_machine *m, struct numab_stop *stop, int *err)
 {
 	struct run_state *r = &m->run;
@@ -387,14 +418,10 @@ static int run_cpus(struct numab_machine *m, struct numab_stop *stop, int *err)
 		r->begun = 0;
 	}
 	for (; r->cpu < m->nr_cpus; r->cpu++, r->begun = 0) {
-		if (!m->rqs[r->cpu].nr)
+		if (nobody(m, r->cpu))
 			continue;
-		if (!r->begun) {
-			r->begun = 1;
-			r->left_ps = m->tick_ns * PS_PER_NS;
-			m->rqs[r->cpu].curr = 0;
-			wake_sleepers(m, r->cpu);
-		}
+		if (!r->begun)
+			begin_tick(m, r->cpu);
 		if (run_cpu(m, r->cpu, stop, err))
 			return 1;
 	}
@@ -409,9 +436,11 @@ static void tick_cpus(struct numab_machine *m)
 {
 	int cpu;
 
-	for (cpu = 0; cpu < m->nr_cpus; cpu++)
+	for (cpu = 0; cpu < m->nr_cpus; cpu++) {
+		scheduler_tick(m, cpu);
 		if (m->rqs[cpu].curr)
 			task_tick_numa(m, m->ids[m->rqs[cpu].curr].task);
+	}
 	for (cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct task *t = m->rqs[cpu].curr ? m->ids[m->rqs[cpu].curr].task : NULL;
 
@@ -450,13 +479,16 @@ int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *sto
 		m->now_ns += m->tick_ns;
 		tick_cpus(m);
 		apply_task_moves(m);
+		balance_cpus(m);
 		if (replay_loop_done(m, &last)) {
 			s.why = last ? NUMAB_STOP_DONE : NUMAB_STOP_LOOP;
 			s.loop = m->replay.loop;
 			break;
 		}
+		if (m->hook_failed)
+			break;
 	}
 	if (stop)
 		*stop = s;
-	return place_result(m, err);
+	return hook_result(m, err);
 }

@@ -50,7 +50,7 @@ static noinline int access_slow(struct fault_ctx *c, uint64_t vpn, uint64_t read
 		lines_of(accesses) * m->latency_ps[(size_t)c->t->nid * m->nr_ids + nid];
 	c->cost_ps += price;
 	c->user_ps += price;
-	return m->place_failed ? NUMAB_EHOST : 0;
+	return m->hook_failed ? NUMAB_EHOST : 0;
 }
 
 /* A row that covers several pages, or is not in the span at hand: page by page. */
@@ -310,7 +310,7 @@ int numab_access_rows(struct numab_machine *m, int tid, const struct numab_row *
 	apply_task_moves(m);
 	if (err == NUMAB_EAGAIN)
 		fail(m, err, "the event ring is full after %llu rows", (ull)p.rows);
-	err = place_result(m, err);
+	err = hook_result(m, err);
 	if (out) {
 		out->consumed = p.rows;
 		out->pages = p.page;
@@ -362,8 +362,8 @@ int numab_access(struct numab_machine *m, int tid, uint64_t vaddr, int write,
 	}
 	if (unlikely(m->nr_moving))
 		apply_task_moves(m);
-	if (unlikely(m->place_failed))
-		err = place_result(m, err);
+	if (unlikely(m->hook_failed))
+		err = hook_result(m, err);
 	if (out) {
 		out->cost_ps = c.cost_ps;
 		out->nid = nid;
@@ -408,6 +408,6 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 	err = handle_access(&c, vpn, write, &nid);
 	m->busy = 0;
 	apply_task_moves(m);
-	err = place_result(m, err);
+	err = hook_result(m, err);
 	return err ? err : 1;
 }

@@ -32,8 +32,6 @@ static int check_entry(struct numab_machine *m, const struct mm *mm, const struc
 	if (pte & PTE_SPECIAL)
 		return 0;
 	if (pte & PTE_EXCL) {
-		if ((pte & PG_MOVING) && !m->external)
-			return BROKEN(m, "vpn %llu is off its list", (ull)vpn);
 		n->used[pg_nid(pte)]++;
 		excl[pg_nid(pte)]++;
 		return 0;
@@ -44,8 +42,6 @@ static int check_entry(struct numab_machine *m, const struct mm *mm, const struc
 	if (index >= m->nr_chunks * REC_CHUNK || !m->rec_chunks[index / REC_CHUNK] ||
 	    !(*rec_at(m, index) & REC_USED))
 		return BROKEN(m, "vpn %llu names record %llu, which is free", (ull)vpn, (ull)index);
-	if ((*rec_at(m, index) & PG_MOVING) && !m->external)
-		return BROKEN(m, "record %llu is off its list", (ull)index);
 	n->mapped[index]++;
 	(*shared)++;
 	return 0;
@@ -110,6 +106,51 @@ static int check_task(struct numab_machine *m, const struct task *t)
 			      (ull)t->fault_tot, (ull)sum);
 	if (t->nid != m->cpu_nid[t->cpu] || mm_get(m, t->mm->pid) != t->mm)
 		return BROKEN(m, "task %d: node or address space", t->tid);
+	if (!cpu_allowed(t, t->next_cpu >= 0 ? t->next_cpu : t->cpu))
+		return BROKEN(m, "task %d: CPU %d is outside its affinity mask", t->tid, t->cpu);
+	return 0;
+}
+
+/* A queue's counts and lists are those of its tasks. */
+static int check_queue(struct numab_machine *m, int cpu)
+{
+	const struct numab_rq *rq = &m->rqs[cpu];
+	const struct queue *q = &m->queues[cpu];
+	int running = 0, on = 0, off = 0, listed = 0, i, list, tid;
+	uint64_t load = 0, contrib = 0;
+
+	for (i = 0; i < q->nr; i++) {
+		const struct task *t = task_get(m, q->tids[i]);
+
+		if (!t || t->cpu != cpu || (i && q->tids[i - 1] >= q->tids[i]) ||
+		    t->queued != (t->state == TASK_RUNNABLE))
+			return BROKEN(m, "CPU %d: task %d on its queue", cpu, q->tids[i]);
+		if (!t->queued)
+			continue;
+		running++;
+		load += t->weight;
+		on += t->home == t->nid;
+		off += t->home != t->nid && t->home != NUMAB_NO_NODE;
+		contrib += t->home != t->nid && t->home != NUMAB_NO_NODE ? t->numa_contrib : 0;
+	}
+	for (list = 0; list < 2; list++) {
+		int prev = 0;
+
+		for (tid = q->first[list]; tid; prev = tid, tid = m->ids[tid].task->list_next)
+			if (++listed > running || m->ids[tid].task->list != list ||
+			    m->ids[tid].task->list_prev != prev)
+				return BROKEN(m, "CPU %d: task %d on its lists", cpu, tid);
+		if (q->last[list] != prev)
+			return BROKEN(m, "CPU %d: the end of list %d", cpu, list);
+	}
+	if (listed != running || rq->nr_running != running || rq->load_weight != load ||
+	    rq->nr_tasks != q->nr || (rq->curr && !task_get(m, rq->curr)))
+		return BROKEN(m, "CPU %d counts %d runnable tasks of weight %llu; has %d, %llu",
+			      cpu, rq->nr_running, (ull)rq->load_weight, running, (ull)load);
+	if (rq->onnode_running != on || rq->offnode_running != off ||
+	    rq->offnode_weight != contrib)
+		return BROKEN(m, "CPU %d counts %d tasks on-node, %d off-node; has %d, %d", cpu,
+			      rq->onnode_running, rq->offnode_running, on, off);
 	return 0;
 }
 
@@ -179,6 +220,11 @@ static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
 		if (m->ids[i].mm && (err = check_mm(m, m->ids[i].mm, n, excl)))
 			return err;
 		if (m->ids[i].task && (err = check_task(m, m->ids[i].task)))
+			return err;
+	}
+	for (i = 0; i < m->nr_cpus; i++) {
+		err = check_queue(m, i);
+		if (err)
 			return err;
 	}
 	err = check_programs(m);

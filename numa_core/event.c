@@ -30,7 +30,8 @@ static const struct numab_tunable_info tunable_rows[] = {
 };
 
 static const char *const event_names[] = {
-	"hint", "scan", "pass", "migrate", "alloc", "unmap", "split"
+	"hint", "scan", "pass", "migrate", "alloc", "unmap", "split",
+	"sched_move", "sched_swap", "sched_stick", "sched_home", "switch", "wake", "sleep"
 };
 static const char *const migrate_modes[] = {
 	"MIGRATE_ASYNC", "MIGRATE_SYNC_LIGHT", "MIGRATE_SYNC"
@@ -181,8 +182,10 @@ void event_put(struct numab_machine *m, const struct numab_event *e)
 {
 	uint64_t end = e->vpn + (e->nr_pages ? e->nr_pages : 1);
 
-	if (!m->ring_cap || (e->kind != NUMAB_EV_PASS &&
-			     (end <= m->ring_vpn || e->vpn >= m->ring_end)))
+	if (!m->ring_cap || !(m->ring_kinds >> e->kind & 1))
+		return;
+	if (e->kind != NUMAB_EV_PASS && e->kind < NUMAB_EV_SCHED_MOVE &&
+	    (end <= m->ring_vpn || e->vpn >= m->ring_end))
 		return;
 	if (m->ring_len == m->ring_cap && (!m->ring_lossless || ring_grow(m))) {
 		m->counters[NUMAB_C_events_dropped]++;
@@ -190,6 +193,55 @@ void event_put(struct numab_machine *m, const struct numab_event *e)
 	}
 	m->ring[(m->ring_head + m->ring_len) % m->ring_cap] = *e;
 	m->ring_len++;
+}
+
+/* What befell a task on its CPU; for SCHED_HOME from and to are nodes. */
+void sched_event(struct numab_machine *m, int kind, const struct task *t, int from, int to,
+		 uint64_t aux)
+{
+	struct numab_event e;
+
+	if (!m->ring_cap || !(m->ring_kinds >> kind & 1))
+		return;
+	memset(&e, 0, sizeof(e));
+	e.now_ns = m->now_ns;
+	e.kind = (int16_t)kind;
+	e.pid = t->mm->pid;
+	e.tid = t->tid;
+	e.cpu = (int16_t)t->cpu;
+	e.from = (int16_t)from;
+	e.to = (int16_t)to;
+	e.aux = aux;
+	event_put(m, &e);
+}
+
+/* Another task runs on @cpu, or none (0). */
+void sched_switch_event(struct numab_machine *m, int cpu, int prev, int next)
+{
+	const struct task *t = task_get(m, next);
+	struct numab_event e;
+
+	if (!m->ring_cap || !(m->ring_kinds >> NUMAB_EV_SWITCH & 1))
+		return;
+	memset(&e, 0, sizeof(e));
+	e.now_ns = m->now_ns;
+	e.kind = NUMAB_EV_SWITCH;
+	e.pid = t ? t->mm->pid : 0;
+	e.tid = next;
+	e.cpu = e.from = e.to = (int16_t)cpu;
+	e.aux = (uint64_t)prev;
+	event_put(m, &e);
+}
+
+int numab_events_mask(struct numab_machine *m, uint64_t kinds)
+{
+	if (!m)
+		return NUMAB_EINVAL;
+	if (kinds & ~(uint64_t)NUMAB_EV_MASK_ALL)
+		return fail(m, NUMAB_EINVAL, "event kinds 0x%llx, permitted bits 0x%llx",
+			    (ull)kinds, (ull)NUMAB_EV_MASK_ALL);
+	m->ring_kinds = kinds;
+	return 0;
 }
 
 int numab_events(struct numab_machine *m, uint32_t capacity, int lossless, uint64_t vpn,

@@ -3,8 +3,8 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > program > access > task > cpu > queue > fault, scan > migrate >
- *	stats > mempolicy > mmap > mm > node > pattern > event > alloc
+ *	_core > probe > feed > program > access > task > balance > sched > fault, scan > migrate >
+ *	stats > cpu > mempolicy > mmap > mm > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -240,7 +240,13 @@ struct task {
 	int tid;
 	struct mm *mm;
 	int cpu, nid, home;
-	int next_cpu; /* where a move asked for by a hook will put it, -1: nowhere */
+	int next_cpu; /* where a move that waits will put it, -1: nowhere */
+	int nice;
+	uint32_t weight;
+	uint64_t *cpus_allowed; /* [cpu_words(m)], NULL: all */
+	int queued; /* counted in its CPU's numab_rq, and on one of its lists */
+	int list, list_prev, list_next; /* tids, 0: none */
+	uint64_t numa_contrib;
 	enum task_state state;
 	uint64_t wake_ns;
 	struct mpol *mpol;
@@ -254,6 +260,8 @@ struct task {
 	uint64_t *faults; /* [nr_ids] */
 	uint64_t debt_ps;
 	uint64_t vruntime_ps;
+	uint64_t slice_start_ps; /* sum_exec_ps when it was picked */
+	uint64_t last_ran_ns;
 	uint64_t acc_local, acc_remote;
 	uint64_t blocked_tick; /* waits for others in this tick (replay window), tick number + 1 */
 	struct cursor cur;
@@ -268,12 +276,26 @@ struct node {
 	uint16_t *zonelist; /* [nr_online] nids by distance from here */
 };
 
-struct rq {
+struct domain {
+	struct numab_domain_state state;
+	uint32_t flags, max_interval_ms, busy_factor;
+	uint64_t *span, *group; /* [cpu_words(m)] each, one block */
+};
+
+/* What a CPU's queue has beside its public struct numab_rq. */
+struct queue {
 	int *tids; /* every live task of the CPU, ascending */
 	int nr, cap;
 	int incoming; /* moves hither that wait for the end of a batch or tick */
-	int curr;  /* ran to the end of the tick, 0: idle */
-	uint64_t min_vruntime_ps; /* the highest that was ever picked as the lowest */
+	int first[2], last[2]; /* tids of the ends of its two lists, 0: empty */
+	int need_resched; /* the running task gives way when the next tick begins */
+	int went_idle;    /* it lost its last runnable task since the last balancing */
+	int last_ran;     /* whom pick_next_task() chose last, 0: nobody */
+	uint64_t next_wake_ns; /* no sleeper wakes before */
+	uint64_t min_vruntime_ps;
+	uint64_t next_balance; /* tick before which no level is looked at */
+	struct domain *domains;
+	int nr_domains, cap_domains;
 };
 
 struct replay {
@@ -351,8 +373,9 @@ struct numab_machine {
 	int nr_nodes;
 	uint8_t *distance;  /* [nr_ids][nr_ids] */
 	int32_t *cpu_nid;   /* [nr_cpus] */
-	struct rq *rqs;     /* [nr_cpus] */
-	int nr_cpus;
+	struct numab_rq *rqs;  /* [nr_cpus] */
+	struct queue *queues;  /* [nr_cpus] */
+	int nr_cpus, nr_online_cpus;
 	uint64_t *matrix;   /* [nr_ids][nr_ids][2] */
 
 	struct id_slot *ids;
@@ -374,13 +397,15 @@ struct numab_machine {
 	struct numab_event *ring;
 	uint32_t ring_cap, ring_head, ring_len;
 	int ring_lossless;
-	uint64_t ring_vpn, ring_end;
+	uint64_t ring_vpn, ring_end, ring_kinds;
 
-	int place_failed;
+	int hook_failed;
 	int busy;      /* accesses are under way: tasks are not moved under them */
 	int nr_moving; /* moves that wait */
 	numab_place_fn place;
 	void *place_ud;
+	numab_balance_fn balance;
+	void *balance_ud;
 	numab_alloc_fn alloc;
 	void *alloc_ud;
 	const char *broken;
@@ -415,6 +440,9 @@ NUMAB_FUNC int no_memory(struct numab_machine *m);
 NUMAB_FUNC int no_task(struct numab_machine *m, int tid);
 NUMAB_FUNC int no_process(struct numab_machine *m, int pid);
 NUMAB_FUNC void event_put(struct numab_machine *m, const struct numab_event *e);
+NUMAB_FUNC void sched_event(struct numab_machine *m, int kind, const struct task *t, int from,
+			    int to, uint64_t aux);
+NUMAB_FUNC void sched_switch_event(struct numab_machine *m, int cpu, int prev, int next);
 
 /* ---- pattern.c ---- */
 NUMAB_FUNC int pattern_check(struct numab_machine *m, const struct numab_pattern *p);
@@ -474,8 +502,19 @@ NUMAB_FUNC int mm_range_covered(struct numab_machine *m, const struct mm *mm, ui
 				uint64_t end);
 NUMAB_FUNC void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end);
 
-/* ---- task.c ---- */
+/* ---- sched.c ---- */
+NUMAB_FUNC int check_cpu(struct numab_machine *m, int cpu);
+NUMAB_FUNC int check_cpu_allowed(struct numab_machine *m, const struct task *t, int cpu);
+NUMAB_FUNC int cpus_copy(struct numab_machine *m, const uint64_t *mask, uint32_t nr_words,
+			 uint64_t *out);
+NUMAB_FUNC void forget_move(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
+
+/* ---- balance.c ---- */
+NUMAB_FUNC void domains_free(struct numab_machine *m, struct queue *q);
+NUMAB_FUNC void balance_cpus(struct numab_machine *m);
+
+/* ---- task.c ---- */
 NUMAB_FUNC void cursor_free(struct numab_machine *m, struct cursor *c);
 NUMAB_FUNC void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what);
 NUMAB_FUNC void world_start(struct numab_machine *m, struct mm *mm);
@@ -483,10 +522,6 @@ NUMAB_FUNC void program_leave(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
-NUMAB_FUNC int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out);
-NUMAB_FUNC int vma_policy_reserve(struct numab_machine *m, struct mm *mm);
-NUMAB_FUNC void vma_policy_set(struct numab_machine *m, struct mm *mm, uint64_t start,
-			       uint64_t end, struct mpol *p);
 NUMAB_FUNC int alloc_target(struct numab_machine *m, const struct task *t, const struct vma *v,
 			    uint64_t vpn, const uint64_t **mask);
 NUMAB_FUNC struct numab_verdict builtin_misplaced(const struct numab_machine *m,
@@ -502,26 +537,8 @@ struct move {
 	struct span *span;
 	uint64_t *pte;
 	uint64_t vpn;
-	uint32_t nr_pages; /* 1, or a whole huge page; pte is its first entry then */
-	int to;  /* the node wanted, NUMAB_NO_NODE: where the policy at its address says */
-	int err; /* how the last attempt ended; NUMAB_EAGAIN: none yet, or to be tried again */
+	int done; /* moved, or failed for good */
 };
-
-/* What all moves of one call have in common. */
-struct migration {
-	const struct task *t; /* whose policy allocates, needed where a move has no target */
-	int cpu;              /* that sends the flushes */
-	int mode, reason;
-	int fall_back;        /* a full target falls back by distance */
-};
-struct tally {
-	uint64_t moved, failed; /* pages */
-	uint64_t retry;         /* moves */
-	int nomem;
-};
-NUMAB_FUNC struct tally migrate_list(struct numab_machine *m, const struct migration *how,
-				     struct move *list, uint64_t nr, uint64_t *cost_ps);
-NUMAB_FUNC void putback_lru_pages(struct numab_machine *m, const struct move *list, uint64_t nr);
 NUMAB_FUNC int migrate_admit(struct numab_machine *m, uint64_t bits, int mapcount, int nid,
 			     uint64_t pages, int commit);
 NUMAB_FUNC int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid);
@@ -532,11 +549,9 @@ NUMAB_FUNC void task_numa_fault(struct numab_machine *m, struct task *t, int nid
 				int misplaced);
 NUMAB_FUNC void reset_ptenuma_scan(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void decide(struct fault_ctx *c, int reason);
-NUMAB_FUNC int place_result(struct numab_machine *m, int err);
+NUMAB_FUNC int hook_result(struct numab_machine *m, int err);
 
 /* ---- scan.c ---- */
-NUMAB_FUNC uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
-				     uint64_t start, uint64_t end, uint64_t *cost_ps);
 NUMAB_FUNC int scan_isa_pick(struct numab_machine *m, const char *name);
 NUMAB_FUNC int task_tick_numa(struct numab_machine *m, struct task *t);
 NUMAB_FUNC int64_t task_numa_work(struct numab_machine *m, struct task *t);
@@ -550,11 +565,21 @@ NUMAB_FUNC int gup_write_fault(struct fault_ctx *c, struct span *s, uint64_t vpn
 NUMAB_FUNC int handle_access(struct fault_ctx *c, uint64_t vpn, int write, int *nid);
 
 /* ---- cpu.c ---- */
+NUMAB_FUNC uint32_t nice_to_weight(int nice);
+NUMAB_FUNC int cpu_allowed(const struct task *t, int cpu);
 NUMAB_FUNC int rq_reserve(struct numab_machine *m, int cpu);
-NUMAB_FUNC void rq_add(struct numab_machine *m, struct task *t, int cpu);
+NUMAB_FUNC void rq_add(struct numab_machine *m, struct task *t, const struct task *parent,
+		       int cpu);
 NUMAB_FUNC void rq_remove(struct numab_machine *m, struct task *t);
+NUMAB_FUNC void rq_move(struct numab_machine *m, struct task *t, int cpu);
+NUMAB_FUNC int requeue_begin(struct numab_machine *m, struct task *t);
+NUMAB_FUNC void requeue_end(struct numab_machine *m, struct task *t);
+NUMAB_FUNC void sched_setnode(struct numab_machine *m, struct task *t, int nid);
+NUMAB_FUNC void list_move_tail(struct numab_machine *m, struct task *t);
 NUMAB_FUNC struct task *pick_next_task(struct numab_machine *m, int cpu);
 NUMAB_FUNC void charge_run_time(struct task *t, uint64_t ps);
+NUMAB_FUNC void scheduler_tick(struct numab_machine *m, int cpu);
+NUMAB_FUNC void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns);
 NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void wake_sleepers(struct numab_machine *m, int cpu);
 
@@ -593,6 +618,12 @@ static inline struct task *task_get(const struct numab_machine *m, int tid)
 static inline struct mm *mm_get(const struct numab_machine *m, int pid)
 {
 	return m && pid > 0 && pid < m->nr_slots ? m->ids[pid].mm : NULL;
+}
+
+/* 64-bit words of a mask of CPUs. */
+static inline uint32_t cpu_words(const struct numab_machine *m)
+{
+	return ((uint32_t)m->nr_cpus + 63) / 64;
 }
 
 static inline int ring_full(const struct numab_machine *m)
@@ -699,14 +730,6 @@ static inline void mm_account_shared(struct mm *mm, int64_t pages)
 static inline struct slot *slot_of(const struct span *s, uint64_t vpn)
 {
 	return &s->slots[(vpn - s->base) / SLOT_PAGES];
-}
-
-static inline struct move move_to(struct mm *mm, struct span *s, uint64_t *pte, uint64_t vpn,
-				  int nid)
-{
-	struct move mv = { mm, s, pte, vpn, 1, nid, NUMAB_EAGAIN };
-
-	return mv;
 }
 
 /* The one way an entry gets a new value: keeps the slot's count of used entries, and SLOT set in

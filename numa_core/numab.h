@@ -92,9 +92,14 @@ typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t ne
 
 /* A hint of the scheduler's: called at most once per task and pass over the address space, inside
  * the accounting of a misplaced fault, where the kernel runs task_numa_placement.  It may call
- * numab_task_set_home() and numab_task_set_cpu(), nothing that runs time.  Return 0, or non-zero
- * to end the run at the next safe point with NUMAB_EHOST. */
+ * numab_task_set_home(), numab_task_set_cpu() and numab_task_swap(), nothing that runs time.
+ * Return 0, or non-zero to end the run at the next safe point with NUMAB_EHOST. */
 typedef int (*numab_place_fn)(void *ud, struct numab_machine *m, int tid);
+
+/* Balance the load of a scheduling domain: see numab_set_domain().  @idle: enum numab_cpu_idle.
+ * The same calls are permitted, and take effect at once.  Returns 0 or NUMAB_BALANCE_* bits, or a
+ * negative number to end the run with NUMAB_EHOST.  Linux: load_balance. */
+typedef int (*numab_balance_fn)(void *ud, struct numab_machine *m, int cpu, int level, int idle);
 
 /* A node.  watermarks all 0: computed from pages as Linux does (min_free_kbytes). Unit: pages. */
 struct numab_node {
@@ -123,6 +128,8 @@ struct numab_config {
 	void *alloc_ud;
 	numab_place_fn place;         /* NULL: tasks stay */
 	void *place_ud;
+	numab_balance_fn balance;     /* NULL: no load balancing */
+	void *balance_ud;
 };
 
 /* Build a machine.  The arrays are copied.  On failure *out is NULL, err (may be NULL) holds one
@@ -268,12 +275,30 @@ int numab_exec(struct numab_machine *m, int tid);
 /* End a task; the last one of a process frees its memory. */
 int numab_exit(struct numab_machine *m, int tid);
 
-/* Move a task.  Asked for by a hook, or while numab_run() has stopped within a tick, it runs there
- * from the next tick (or batch of rows) on; otherwise at once.  NUMAB_EINVAL: no such CPU. */
+/* Move a task.  Asked for by the place hook, or while numab_run() has stopped within a tick, it
+ * runs there from the next tick (or batch of rows) on; otherwise at once.  NUMAB_EINVAL: no such
+ * CPU, or not one that the task may run on. */
 int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu);
-/* Home node, -1: none.  Linux: sched_setnode (patch 25). NUMAB_EINVAL: no such node. */
+/* Two tasks change places, at the same moment that numab_task_set_cpu() would take.
+ * NUMAB_EINVAL: one may not run where the other is.  Linux: migrate_swap (3.13). */
+int numab_task_swap(struct numab_machine *m, int tid, int other_tid);
+/* Home node, -1: none.  The task is requeued, so that it is on the right list; it does not move.
+ * Linux: sched_setnode (patch 25). NUMAB_EINVAL: no such node. */
 int numab_task_set_home(struct numab_machine *m, int tid, int nid);
-/* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake). */
+/* Nice value, -20 (most CPU time) to 19; inherited by fork and clone.  NUMAB_EINVAL: out of range.
+ * Linux: set_user_nice. */
+int numab_task_set_nice(struct numab_machine *m, int tid, int nice);
+/* CPUs that the task may run on: bit c of @mask's @nr_words 64-bit words for CPU c; NULL: all.
+ * Inherited by fork and clone.  A task that sits elsewhere moves to the first CPU of its node that
+ * is permitted, else to the first of all.  NUMAB_EINVAL: an empty mask, or a CPU in it does not
+ * exist; NUMAB_ENOMEM.  Linux: set_cpus_allowed_ptr. */
+int numab_task_set_affinity(struct numab_machine *m, int tid, const uint64_t *mask,
+			    uint32_t nr_words);
+/* The mask into @out, @nr_words words of it; returns how many CPUs it permits. */
+int numab_task_affinity(const struct numab_machine *m, int tid, uint64_t *out,
+			uint32_t nr_words);
+/* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake).  Deadlines are seen
+ * at ticks; a task wakes where it went to sleep. */
 int numab_task_sleep(struct numab_machine *m, int tid, uint64_t until_ns);
 int numab_task_wake(struct numab_machine *m, int tid);
 
@@ -300,8 +325,83 @@ struct numab_task_info {
 	uint64_t mm_pages;           /* resident */
 	uint64_t sys_ps;             /* of the time it has used or owes: faults, scans, moves and
 				      * calls; the rest of sum_exec_ns + debt_ps is accesses */
+	int32_t nice;
+	uint32_t weight;             /* load weight of its nice value, 1024 for 0 */
+	int32_t queued;              /* it is on its CPU's run queue */
+	int32_t next_cpu;            /* where a move that waits will take it, -1: none waits */
+	uint64_t numa_contrib;       /* weight it counted for when last queued off its home node */
+	uint64_t vruntime_ns;
+	uint64_t last_ran_ns;        /* when it last stopped running; now, for one that runs */
+	uint64_t wake_ns;            /* when it wakes, if it is asleep */
 };
 int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_info *out);
+/* Run queues, an array by CPU id: the machine's own, read it any time.  Of the tasks with a home
+ * node those are on-node whose CPU is on it; the others have contributed their weight to
+ * offnode_weight.  Tasks without a home are in neither count (patch 28). */
+#define NUMAB_CPU_LOADS 5
+struct numab_rq {
+	uint64_t load_weight;        /* of the runnable tasks */
+	uint64_t offnode_weight;
+	uint64_t cpu_load[NUMAB_CPU_LOADS]; /* load_weight now, and averages over 2^i ticks */
+	uint64_t nr_switches;
+	int32_t nr_running;          /* runnable tasks, the running one included */
+	int32_t onnode_running;
+	int32_t offnode_running;
+	int32_t curr;                /* tid of the task that runs, or ran to the end of the tick */
+	int32_t nid;                 /* node of the CPU, -1: there is no such CPU */
+	int32_t nr_tasks;            /* live tasks, asleep ones included */
+};
+const struct numab_rq *numab_rqs(const struct numab_machine *m);
+/* Tids on one of a CPU's two lists in the kernel's order, who came last first: up to @max into
+ * @out; returns how many there are. */
+enum numab_rq_list { NUMAB_CFS_TASKS, NUMAB_OFFNODE_TASKS };
+int numab_rq_tasks(const struct numab_machine *m, int cpu, int list, int32_t *out, int max);
+/* Put a runnable task at the end of its list, as move_tasks does with one that it passes over.
+ * NUMAB_EINVAL: it is not runnable. */
+int numab_rq_move_tail(struct numab_machine *m, int tid);
+
+/* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the balance hook is
+ * asked to pull tasks to the CPU.  Bit c of span and group for CPU c; both are copied. */
+#define NUMAB_SD_NEWIDLE 1 /* also when the CPU has just run out of work */
+#define NUMAB_SD_OFFNODE 2 /* a task off its home node is work for the hook, whatever the loads */
+#define NUMAB_SD_UNEVEN 4  /* equal loads do not mean balance: the CPUs differ in power */
+struct numab_domain {
+	uint32_t flags;              /* NUMAB_SD_* */
+	uint32_t max_interval_ms;    /* a balanced domain's interval doubles while it is below */
+	uint32_t balance_interval_ms; /* the first one */
+	uint32_t busy_factor;        /* while the CPU is busy the interval is so much longer */
+	uint32_t nr_mask_words;
+	const uint64_t *span;        /* every CPU of the domain */
+	const uint64_t *group;       /* those of this CPU's own group that may balance for it; NULL:
+				      * let the hook find out, and call it every time */
+};
+/* Set a level; @domain NULL: forget it and those above.  Levels have no gaps; at most 64.  The
+ * state of the level starts anew, as if it had been balanced now.
+ *
+ * At the end of every tick, after the scans: first CPUs in ascending order that ran out of work in
+ * it go up their levels with NUMAB_SD_NEWIDLE until something was pulled.  Then, ascending, every
+ * CPU looks at each level whose interval has passed (busy CPUs at busy_factor times the interval).
+ * Only the first idle CPU of its group, or else the group's first, goes on from there; the others
+ * stop at this level.  The hook is called unless there is certainly nothing to do: no other CPU of
+ * the span has a runnable task, or all have the same number of them and the same loads (see the
+ * flags for the exceptions).  Where it is not called, the level's state changes as it would
+ * for a balanced domain.  NUMAB_EINVAL, NUMAB_ENOMEM.  Linux: rebalance_domains, idle_balance. */
+int numab_set_domain(struct numab_machine *m, int cpu, int level,
+		     const struct numab_domain *domain);
+enum numab_cpu_idle { NUMAB_CPU_IDLE, NUMAB_CPU_NOT_IDLE, NUMAB_CPU_NEWLY_IDLE };
+#define NUMAB_BALANCE_MOVED 1 /* tasks came: a CPU that was idle is busy now */
+#define NUMAB_BALANCE_STOP 2  /* not this CPU's turn: leave the levels above alone */
+/* What a level remembers.  The hook reads and writes it in place; valid until the level is set
+ * again.  NULL: no such CPU or level. */
+struct numab_domain_state {
+	uint64_t last_balance;       /* in ticks */
+	uint32_t balance_interval_ms;
+	uint32_t nr_balance_failed;
+	uint64_t nr_due;             /* times the interval had passed, and newly idle ones */
+	uint64_t nr_called;          /* of these, calls of the hook */
+};
+struct numab_domain_state *numab_domain_state(const struct numab_machine *m, int cpu, int level);
+
 /* Arrays of nr_node_ids: faults accounted to each node by a task (decaying) and by its address
  * space.  NULL when there is no such task.  Valid until it exits (or execs, for the latter). */
 const uint64_t *numab_task_faults(const struct numab_machine *m, int tid);
@@ -451,72 +551,6 @@ const char *numab_migrate_reason_name(int reason);
  * it have moved). */
 int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vpns, uint64_t n,
 			    int nid, int mode, int reason);
-
-/* Flags of the three calls below: the kernel's values, and three of ours.  Without V6 and V612 the
- * rules are those of the 2012 series. */
-#define NUMAB_MF_STRICT 1
-#define NUMAB_MF_MOVE 2       /* pages mapped once */
-#define NUMAB_MF_MOVE_ALL 4   /* all pages */
-#define NUMAB_MF_LAZY 8       /* move at the next touch (patch 14) */
-#define NUMAB_MF_FALL_BACK 16 /* a full target falls back by distance, as migrate_pages in 2012 */
-#define NUMAB_MF_V6 32        /* the rules of 6.1 */
-#define NUMAB_MF_V612 64      /* the rules of 6.12 */
-
-struct numab_mbind_result {
-	uint64_t queued;     /* misplaced pages that were taken off their lists */
-	uint64_t moved;      /* of these, pages that moved (maybe to the node they were on) */
-	uint64_t failed;     /* of these, pages that did not: EIO to a strict caller */
-	uint64_t unmovable;  /* misplaced pages that could not be taken, shared ones not counted:
-			      * EIO to a strict caller of later kernels, nothing in 2012 */
-	uint64_t marked;     /* LAZY: entries marked */
-};
-/* mbind of the address space of @tid: walk a range, set its policy, move what is misplaced to
- * where the new policy wants it (synchronously, in the name of @tid, reason MEMPOLICY_MBIND).
- * @policy NULL: keep policies (MPOL_NOOP); mode NUMAB_MPOL_NONE: take them away.  @nodes: the mask
- * as the caller of mbind gave it, @words 64-bit words, 0: empty; a page elsewhere is misplaced.
- * Flags: STRICT, MOVE, MOVE_ALL, LAZY, V6, V612.  LAZY marks the range and moves nothing, also
- * while automatic balancing is off: at its next touch a page follows a policy that has
- * NUMAB_MPOL_F_MOF.
- *
- * Pages mapped more than once stay, and nobody hears of it, unless MOVE_ALL.  A huge page is split
- * in 2012, later moved whole if the range has all of it.  Hugetlb memory is passed over.
- *
- * NUMAB_EIO: STRICT without MOVE, and a page is misplaced.  NUMAB_EFAULT: a hole; without @policy
- * or with mode NONE holes are fine, but not: in 2012 one at the start (mode NONE) or nothing mapped
- * from there on, later nothing mapped in the range.  On these two errors the policies stay and
- * nothing moves, but what the walk has done before stays, as in the kernel: marks, and huge pages
- * split.  NUMAB_ENOMEM, NUMAB_EINVAL, NUMAB_ESRCH change nothing.  What did not move is in *out,
- * which may be NULL.  Linux: do_mbind, check_range; later queue_pages_range. */
-int numab_mbind(struct numab_machine *m, int tid, uint64_t vaddr, uint64_t size_bytes,
-		const struct numab_mpol *policy, const uint64_t *nodes, uint32_t words,
-		uint32_t flags, struct numab_mbind_result *out);
-/* Move pages of process @pid, vaddrs[i] to node nids[i]; nids NULL: only tell where they are.
- * status[i]: the page's node afterwards, or a negative error number of Linux:
- *	-2, -14  no page: 2012 -2; V6 -14 in anonymous private memory, else -2; V612 -2.
- *	         Zero page: 2012 -2, later -14.  A page frame without a page: V612 -2, else -14
- *	-14      no mapping, or (not when only asked) one that does not migrate
- *	-13      mapped more than once, without MOVE_ALL
- *	-16      not on a list; also the second mention of a page in one batch
- *	-11      2012: still held by somebody after ten attempts
- * @flags: MOVE, MOVE_ALL, V6, V612.  Migration is synchronous, reason SYSCALL.
- *
- * 2012: batches of 169, each entry with its own target; huge pages are split; returns 0.  Later:
- * runs of equal targets that end at a page that cannot be queued; huge pages move whole; when a run
- * does not move as a whole the call ends, the statuses of the run and of what follows are not
- * written, and the number of pages not moved is returned.
- * NUMAB_ENODEV: a target does not exist or has no memory; NUMAB_ENOMEM: it is full.  On these two
- * the batches (and, with ENODEV of later kernels, the run) before are done, the failed one's
- * statuses are not written.  Linux: do_pages_move, do_pages_stat. */
-int64_t numab_move_pages(struct numab_machine *m, int tid, int pid, uint64_t n,
-			 const uint64_t *vaddrs, const int32_t *nids, int32_t *status,
-			 uint32_t flags);
-/* Move the pages of process @pid that lie on node @from to node @to, in ascending order of
- * addresses and in the name of @tid.  @flags: MOVE or MOVE_ALL; FALL_BACK, V6, V612.  Returns how
- * many pages did not move though they were on a list, NUMAB_ENOMEM when the target is full (those
- * before have moved), NUMAB_ENODEV: no such node.
- * Linux: migrate_to_node, what migrate_pages(2) is made of. */
-int64_t numab_migrate_to_node(struct numab_machine *m, int tid, int pid, int from, int to,
-			      uint32_t flags);
 
 /* ---------------------------------------------------------------------------------------------
  * 4. Touching memory
@@ -683,8 +717,8 @@ struct numab_stop {
 };
 /* Run ticks until no whole tick fits before @until_ns.  In a tick every CPU in ascending order runs
  * its tasks (lowest virtual run time first, ties by tid); then every running task gets its timer
- * tick, then the scans so queued run and are charged to their tasks.  May be called again after
- * any return: the slicing never changes the result.
+ * tick, then the scans so queued run and are charged to their tasks, then loads are balanced.  May
+ * be called again after any return: the slicing never changes the result.
  * NUMAB_EFAULT, NUMAB_EOOM: an access of stop->tid failed (numab_errmsg names it); NUMAB_EHOST. */
 int numab_run(struct numab_machine *m, uint64_t until_ns, struct numab_stop *stop);
 
@@ -735,8 +769,19 @@ enum numab_event_kind {
 			      * aux: succeeded | failed << 32 */
 	NUMAB_EV_ALLOC,      /* first touch or copy: vpn, to */
 	NUMAB_EV_UNMAP,      /* pages unmapped: vpn, nr_pages */
-	NUMAB_EV_SPLIT       /* a huge page was split: vpn */
+	NUMAB_EV_SPLIT,      /* a huge page was split: vpn */
+	/* These have no page, and from and to are CPUs: */
+	NUMAB_EV_SCHED_MOVE, /* a task changed its CPU; Linux: sched_migrate_task */
+	NUMAB_EV_SCHED_SWAP, /* two tasks did, tid and aux; Linux: sched_swap_numa */
+	NUMAB_EV_SCHED_STICK, /* the place hook left a task as it was; Linux: sched_stick_numa */
+	NUMAB_EV_SCHED_HOME, /* from, to: home nodes */
+	NUMAB_EV_SWITCH,     /* another task runs: tid, aux: the one before, 0: idle */
+	NUMAB_EV_WAKE,       /* a task became runnable */
+	NUMAB_EV_SLEEP       /* a task left the queue, aux: until when */
 };
+/* Kinds kept unless asked otherwise: those of pages. */
+#define NUMAB_EV_MASK_PAGES 0x7f
+#define NUMAB_EV_MASK_ALL 0x3fff
 struct numab_event {
 	uint64_t now_ns;
 	uint64_t vpn;
@@ -756,6 +801,8 @@ const char *numab_event_name(int kind);
  * cannot stop halfway, a scan or a call of the host's, makes it larger. */
 int numab_events(struct numab_machine *m, uint32_t capacity, int lossless,
 		 uint64_t vpn, uint64_t vpn_end);
+/* Keep only events whose bit (1 << kind) is set, from now on.  NUMAB_EINVAL: unknown bits. */
+int numab_events_mask(struct numab_machine *m, uint64_t kinds);
 /* Take up to @max events, oldest first; returns how many. */
 int numab_drain(struct numab_machine *m, struct numab_event *out, int max);
 

@@ -24,24 +24,28 @@ void decide(struct fault_ctx *c, int reason)
 }
 
 /* The end of a call in which a hook may have failed: the host is told once. */
-int place_result(struct numab_machine *m, int err)
+int hook_result(struct numab_machine *m, int err)
 {
-	if (!m->place_failed)
+	if (!m->hook_failed)
 		return err;
-	m->place_failed = 0;
-	return fail(m, NUMAB_EHOST, "the place hook failed");
+	m->hook_failed = 0;
+	return fail(m, NUMAB_EHOST, "a hook of the host's failed");
 }
 
 /* Once per pass over the address space and task, and only on a misplaced fault (patch 16). */
 static void task_numa_placement(struct numab_machine *m, struct task *t)
 {
-	int seq = t->mm->numa_scan_seq;
+	int seq = t->mm->numa_scan_seq, home = t->home, next_cpu = t->next_cpu;
 
 	if (seq == t->numa_scan_seq)
 		return;
 	t->numa_scan_seq = seq;
-	if (m->place && m->place(m->place_ud, m, t->tid))
-		m->place_failed = 1;
+	if (!m->place)
+		return;
+	if (m->place(m->place_ud, m, t->tid))
+		m->hook_failed = 1;
+	else if (t->home == home && t->next_cpu == next_cpu)
+		sched_event(m, NUMAB_EV_SCHED_STICK, t, t->cpu, t->cpu, 0);
 }
 
 /* Credit a hinting fault to a node.  As posted, a call counts one whatever its number of pages. */

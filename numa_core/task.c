@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * task.c - processes and tasks: birth, fork, exec, exit, what the host may set and see
+ * task.c - processes and tasks: birth, fork, exec, exit, what the host may see
  *
- * Linux: the fork hooks of patches 15, 18 and 19 (__sched_fork), sched_setnode (25).
+ * Linux: the fork hooks of patches 15, 18 and 19 (__sched_fork).
  */
 #include "internal.h"
 
@@ -58,23 +58,19 @@ void task_free(struct numab_machine *m, struct task *t)
 	cursor_free(m, &t->cur);
 	mpol_put(m, t->mpol);
 	mem_free(m, t->faults, sizeof(uint64_t) * m->nr_ids);
+	mem_free(m, t->cpus_allowed, sizeof(uint64_t) * cpu_words(m));
 	mem_free(m, t, sizeof(*t));
 }
 
-static int check_cpu(struct numab_machine *m, int cpu)
+/* Everything a new task needs, reserved but not yet visible.  From its @parent (NULL: none) it has
+ * the home node, the nice value, the permitted CPUs and the memory policy. */
+static int task_new(struct numab_machine *m, const struct task *parent, int cpu, struct task **out)
 {
-	if (cpu < 0 || cpu >= m->nr_cpus || m->cpu_nid[cpu] < 0)
-		return fail(m, NUMAB_EINVAL, "CPU %d does not exist (0..%d)", cpu, m->nr_cpus - 1);
-	return 0;
-}
-
-/* Everything a new task needs, reserved but not yet visible. */
-static int task_new(struct numab_machine *m, int cpu, struct task **out)
-{
+	size_t mask_bytes = sizeof(uint64_t) * cpu_words(m);
 	struct task *t;
 
 	*out = NULL;
-	if (check_cpu(m, cpu))
+	if (parent ? check_cpu_allowed(m, parent, cpu) : check_cpu(m, cpu))
 		return NUMAB_EINVAL;
 	if (m->nr_slots >= INT32_MAX - 1)
 		return fail(m, NUMAB_EINVAL, "all task ids are used up");
@@ -91,12 +87,19 @@ static int task_new(struct numab_machine *m, int cpu, struct task **out)
 	if (!t)
 		return no_memory(m);
 	t->faults = (uint64_t *)mem_zalloc(m, sizeof(uint64_t) * m->nr_ids);
-	if (!t->faults) {
+	if (parent && parent->cpus_allowed)
+		t->cpus_allowed = (uint64_t *)mem_alloc(m, mask_bytes);
+	if (!t->faults || (parent && parent->cpus_allowed && !t->cpus_allowed)) {
 		task_free(m, t);
 		return no_memory(m);
 	}
+	if (t->cpus_allowed)
+		memcpy(t->cpus_allowed, parent->cpus_allowed, mask_bytes);
 	t->tid = m->nr_slots;
-	t->home = NUMAB_NO_NODE;
+	t->home = parent ? parent->home : NUMAB_NO_NODE;
+	t->nice = parent ? parent->nice : 0;
+	t->weight = nice_to_weight(t->nice);
+	t->mpol = parent ? mpol_get(parent->mpol) : NULL;
 	t->next_cpu = -1;
 	*out = t;
 	return 0;
@@ -115,14 +118,15 @@ static int mm_reserve_task(struct numab_machine *m, struct mm *mm)
 }
 
 /* Slow start: the first period is the delay, until the first tick that exceeds it. */
-static int task_publish(struct numab_machine *m, struct task *t, struct mm *mm, int cpu)
+static int task_publish(struct numab_machine *m, struct task *t, const struct task *parent,
+			struct mm *mm, int cpu)
 {
 	t->mm = mm;
 	t->numa_scan_seq = mm->numa_scan_seq;
 	t->numa_scan_period = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_delay_ms];
 	mm->tids[mm->nr_tasks++] = t->tid; /* ids only grow: ascending */
 	m->ids[m->nr_slots++].task = t;
-	rq_add(m, t, cpu);
+	rq_add(m, t, parent, cpu);
 	return t->tid;
 }
 
@@ -134,7 +138,7 @@ int numab_process(struct numab_machine *m, int cpu)
 
 	if (!m)
 		return NUMAB_EINVAL;
-	err = task_new(m, cpu, &t);
+	err = task_new(m, NULL, cpu, &t);
 	if (err)
 		return err;
 	mm = mm_new(m, t->tid);
@@ -145,7 +149,7 @@ int numab_process(struct numab_machine *m, int cpu)
 	}
 	mm->numa_next_scan = jiffies(m);
 	m->ids[t->tid].mm = mm;
-	return task_publish(m, t, mm, cpu);
+	return task_publish(m, t, NULL, mm, cpu);
 }
 
 /* The fork hook runs while the child still points to the parent's address space, and resets it when
@@ -158,12 +162,6 @@ static void fork_hook(struct numab_machine *m, struct mm *mm)
 	}
 }
 
-static void inherit(struct task *t, const struct task *parent)
-{
-	t->home = parent->home;
-	t->mpol = mpol_get(parent->mpol);
-}
-
 int numab_fork(struct numab_machine *m, int tid, int cpu)
 {
 	struct task *parent = task_get(m, tid), *t;
@@ -172,7 +170,7 @@ int numab_fork(struct numab_machine *m, int tid, int cpu)
 
 	if (!parent)
 		return no_task(m, tid);
-	err = task_new(m, cpu, &t);
+	err = task_new(m, parent, cpu, &t);
 	if (err)
 		return err;
 	mm = mm_new(m, t->tid);
@@ -188,9 +186,8 @@ int numab_fork(struct numab_machine *m, int tid, int cpu)
 	mm->numa_next_scan = parent->mm->numa_next_scan;
 	mm->numa_scan_seq = parent->mm->numa_scan_seq;
 	mm->numa_scan_vpn = parent->mm->numa_scan_vpn;
-	inherit(t, parent);
 	m->ids[t->tid].mm = mm;
-	return task_publish(m, t, mm, cpu);
+	return task_publish(m, t, parent, mm, cpu);
 }
 
 int numab_clone(struct numab_machine *m, int tid, int cpu)
@@ -200,7 +197,7 @@ int numab_clone(struct numab_machine *m, int tid, int cpu)
 
 	if (!parent)
 		return no_task(m, tid);
-	err = task_new(m, cpu, &t);
+	err = task_new(m, parent, cpu, &t);
 	if (err)
 		return err;
 	if (mm_reserve_task(m, parent->mm)) {
@@ -208,8 +205,7 @@ int numab_clone(struct numab_machine *m, int tid, int cpu)
 		return NUMAB_ENOMEM;
 	}
 	fork_hook(m, parent->mm);
-	inherit(t, parent);
-	return task_publish(m, t, parent->mm, cpu);
+	return task_publish(m, t, parent, parent->mm, cpu);
 }
 
 int numab_exec(struct numab_machine *m, int tid)
@@ -247,10 +243,7 @@ int numab_exit(struct numab_machine *m, int tid)
 	if (m->replay.active && t->cur.kind == CURSOR_REPLAY)
 		return fail(m, NUMAB_EBUSY, "task %d takes part in a replay", tid);
 	mm = t->mm;
-	if (t->next_cpu >= 0) {
-		m->rqs[t->next_cpu].incoming--;
-		m->nr_moving--;
-	}
+	forget_move(m, t);
 	program_leave(m, t);
 	rq_remove(m, t);
 	for (i = 0; mm->tids[i] != tid; i++)
@@ -264,85 +257,6 @@ int numab_exit(struct numab_machine *m, int tid)
 		mm_free(m, mm);
 	}
 	task_free(m, t);
-	return 0;
-}
-
-/* Between accesses: carry out what hooks asked for, in order of ids. */
-void apply_task_moves(struct numab_machine *m)
-{
-	int i;
-
-	if (m->busy || m->run.mid_tick)
-		return;
-	for (i = 1; m->nr_moving && i < m->nr_slots; i++) {
-		struct task *t = m->ids[i].task;
-		int cpu = t ? t->next_cpu : -1;
-
-		if (cpu < 0)
-			continue;
-		t->next_cpu = -1;
-		m->rqs[cpu].incoming--;
-		m->nr_moving--;
-		if (cpu != t->cpu) {
-			rq_remove(m, t);
-			rq_add(m, t, cpu);
-		}
-	}
-}
-
-int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu)
-{
-	struct task *t = task_get(m, tid);
-
-	if (!t)
-		return no_task(m, tid);
-	if (check_cpu(m, cpu))
-		return NUMAB_EINVAL;
-	if (rq_reserve(m, cpu))
-		return no_memory(m);
-	if (t->next_cpu >= 0) { /* a move that waits is replaced */
-		m->rqs[t->next_cpu].incoming--;
-		m->nr_moving--;
-	}
-	t->next_cpu = cpu;
-	m->rqs[cpu].incoming++;
-	m->nr_moving++;
-	apply_task_moves(m);
-	return 0;
-}
-
-int numab_task_set_home(struct numab_machine *m, int tid, int nid)
-{
-	struct task *t = task_get(m, tid);
-
-	if (!t)
-		return no_task(m, tid);
-	if (nid != NUMAB_NO_NODE && (nid < 0 || nid >= m->nr_ids || !m->nodes[nid].online))
-		return fail(m, NUMAB_EINVAL, "home node %d does not exist (-1: none)", nid);
-	t->home = nid;
-	return 0;
-}
-
-int numab_task_sleep(struct numab_machine *m, int tid, uint64_t until_ns)
-{
-	struct task *t = task_get(m, tid);
-
-	if (!t)
-		return no_task(m, tid);
-	t->state = TASK_ASLEEP;
-	t->wake_ns = until_ns;
-	if (m->rqs[t->cpu].curr == tid)
-		m->rqs[t->cpu].curr = 0;
-	return 0;
-}
-
-int numab_task_wake(struct numab_machine *m, int tid)
-{
-	struct task *t = task_get(m, tid);
-
-	if (!t)
-		return no_task(m, tid);
-	task_wake(m, t);
 	return 0;
 }
 
@@ -374,6 +288,14 @@ int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_in
 	out->mm_numa_fault_tot = t->mm->fault_tot;
 	out->mm_pages = t->mm->nr_pages;
 	out->sys_ps = t->sys_ps;
+	out->nice = t->nice;
+	out->weight = t->weight;
+	out->queued = t->queued;
+	out->next_cpu = t->next_cpu;
+	out->numa_contrib = t->numa_contrib;
+	out->vruntime_ns = t->vruntime_ps / PS_PER_NS;
+	out->last_ran_ns = m->rqs[t->cpu].curr == t->tid ? m->now_ns : t->last_ran_ns;
+	out->wake_ns = t->state == TASK_ASLEEP ? t->wake_ns : 0;
 	return 0;
 }
 

@@ -17,7 +17,7 @@ import numpy as np
 from numa_core.errors import InvalidArgument
 
 __all__ = [
-    "CPU", "ID", "NID", "U32", "U64", "choice", "flag", "names", "real", "records", "shown",
+    "CPU", "ID", "NICE", "NID", "U32", "U64", "choice", "flag", "names", "real", "records", "shown",
     "whole", "whole_array",
 ]
 
@@ -26,6 +26,7 @@ U64: Span = (0, 2**64 - 1)
 U32: Span = (0, 2**32 - 1)
 ID: Span = (1, 2**31 - 1)
 CPU: Span = (0, 8191)
+NICE: Span = (-20, 19)
 NID: Span = (-1, 1023)
 SHOWN_CHARS_MAX = 60
 

@@ -12,10 +12,10 @@ from typing import Any, Union
 
 import numpy as np
 
-from numa_core import EVENT, EPOCH, ROW, Handle, counter_rows, ffi, lib, reason_rows, text
+from numa_core import EVENT, EPOCH, ROW, RQ, Handle, counter_rows, ffi, lib, reason_rows, text
 from numa_core.errors import InvalidArgument, NoSuchTask
 
-from .arguments import CPU, ID, U32, U64, choice, flag, records, shown, whole
+from .arguments import CPU, ID, U32, U64, choice, flag, names, records, shown, whole
 from .policies import Policy, check_policy
 from .process import Process
 from .task import ROWS_FROM, Task
@@ -23,10 +23,14 @@ from .topology import Topology
 from .tunables import Tunables
 from .values import OBJECT_KINDS
 
-__all__ = ["Counters", "Machine", "Move", "NodeInfo", "Stop"]
+__all__ = ["EVENT_KINDS", "Counters", "Machine", "Move", "NodeInfo", "Stop"]
 
 _COUNTERS = counter_rows()
 _REASONS = reason_rows()
+#: Names of the kinds of events, at the places of EVENT's ``kind``.
+EVENT_KINDS = tuple(
+    text(lib.numab_event_name(i)) for i in range(lib.NUMAB_EV_MASK_ALL.bit_length())
+)
 STOP_NAMES = ("until", "feed", "loop", "done", "ring")
 DRAIN_MAX = 1 << 24  # events a call: 1 GiB
 
@@ -220,6 +224,35 @@ class Machine:
         n = self.nr_node_ids
         return self._h.view(lib.numab_access_matrix(self._h.m), (n, n, 2))
 
+    @property
+    def rqs(self) -> np.ndarray:
+        """Run queues by CPU id: read-only view of dtype ``numa_core.RQ``, shape (CPU ids,).
+
+        Live, weights in units of a task of nice 0 (1024).  Source: ``struct numab_rq``.
+
+        >>> m = Machine("2s")
+        >>> _ = m.process(cpu=0)
+        >>> int(m.rqs["nr_running"].sum()), int(m.rqs[0]["load_weight"])
+        (1, 1024)
+        """
+        return self._h.records(lib.numab_rqs(self._h.m), max(self.topology.cpus) + 1, RQ)
+
+    @property
+    def sched_features(self) -> str:
+        """The scheduler features, as debugfs prints them; assign names to switch some on or off
+        (``NO_`` before the name).
+
+        >>> m = Machine("2s")
+        >>> m.sched_features = "NO_NUMA_HOMENODE_PULL_BIAS"
+        >>> m.sched_features
+        'NUMA NUMA_HOMENODE_PREFERRED NUMA_HOMENODE_PULL NO_NUMA_HOMENODE_PULL_BIAS'
+        """
+        return self.tunables.features_text()
+
+    @sched_features.setter
+    def sched_features(self, words: str) -> None:
+        self.tunables.load_features(words)
+
     def node(self, nid: int) -> NodeInfo:
         """A node's memory, now.  Raises NoSuchTask for a node that does not exist."""
         c = ffi.new("struct numab_node_info *")
@@ -321,12 +354,18 @@ class Machine:
     # ---- events ----
 
     def events(
-        self, capacity: int, *, lossless: bool = False, pages: Iterable[int] | None = None
+        self, capacity: int, *, lossless: bool = False, pages: Iterable[int] | None = None,
+        kinds: Iterable[str] | None = None,
     ) -> None:
         """Keep a ring of ``capacity`` events, 0: none; ``pages=(first, end)`` watches those only.
 
-        ``lossless``: a full ring stops runs with ``ring`` instead of dropping.
+        ``lossless``: a full ring stops runs with ``ring`` instead of dropping.  ``kinds``: names
+        of :data:`EVENT_KINDS`; default: those of pages, not the scheduler's.
         """
+        mask = lib.NUMAB_EV_MASK_PAGES
+        if kinds is not None:
+            chosen = names("event kind", kinds, EVENT_KINDS)
+            mask = sum({1 << EVENT_KINDS.index(kind) for kind in chosen})
         watched = (0, 1 << 48) if pages is None else pages
         watched = tuple(watched) if isinstance(watched, Iterable) else ()
         if len(watched) != 2:
@@ -334,6 +373,7 @@ class Machine:
         first, end = (whole("pages with", vpn, U64) for vpn in watched)
         capacity, lossless = whole("capacity", capacity, U32), flag("lossless", lossless)
         self._h.check(lib.numab_events(self._h.m, capacity, lossless, first, end))
+        self._h.check(lib.numab_events_mask(self._h.m, mask))
 
     def drain(self, limit: int = 65536) -> np.ndarray:
         """Take up to ``limit`` events, oldest first: a copy of dtype EVENT."""

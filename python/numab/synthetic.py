@@ -248,6 +248,7 @@ def _make_tasks(
 ) -> tuple[list[Process], dict[int, Thread]]:
     processes: dict[int, Process] = {}
     threads: dict[int, Thread] = {}
+    masks: list[tuple[Task, list[int]]] = []
     shared = machine.object("shm", load.shared) if load.shared else 0
     for thread, cpu, mask in zip(load.threads, cpus, pin):
         process = processes.get(thread.process)
@@ -263,14 +264,11 @@ def _make_tasks(
         else:
             task = process.main.clone(cpu)
         if mask is not None:
-            _pin(task, mask)
+            masks.append((task, mask))
         threads[task.tid] = thread
+    for task, mask in masks:  # not sooner: threads would inherit them
+        task.set_affinity(mask)
     return [processes[i] for i in range(len(load.processes))], threads
-
-
-def _pin(task: Task, cpus: list[int]) -> None:
-    if hasattr(task, "set_affinity"):
-        task.set_affinity(cpus)
 
 
 def start_load(job: LoadJob) -> StartedLoad:

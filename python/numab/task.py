@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from numa_core import ROW, ffi, lib
-from numa_core.errors import NoSuchTask
+from numa_core.errors import InvalidArgument, NoSuchTask, TopologyError
 
-from .arguments import CPU, NID, U32, U64, choice, flag, real, records, whole
+from .arguments import (
+    CPU, NICE, NID, U32, U64, choice, flag, real, records, whole, whole_array,
+)
 from .program import PATTERNS, Step, step_rows
+from .topology.cpuset import parse_list
 from .values import (
     FAULT_KINDS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
 )
@@ -69,12 +72,68 @@ class Task(Part):
         self._h.check(lib.numab_exit(self._h.m, self._id))
 
     def set_cpu(self, cpu: int) -> None:
-        """Move it to a CPU."""
+        """Move it to a CPU, one of its :attr:`affinity`."""
         self._h.check(lib.numab_task_set_cpu(self._h.m, self._id, whole("cpu", cpu, CPU)))
 
     def set_home(self, nid: int) -> None:
         """Set its home node, -1: none (sched_setnode)."""
         self._h.check(lib.numab_task_set_home(self._h.m, self._id, whole("nid", nid, NID)))
+
+    @property
+    def nice(self) -> int:
+        """Nice value, -20 (most CPU time) to 19; children inherit it.  Assign to change it."""
+        return self.info().nice
+
+    @nice.setter
+    def nice(self, nice: int) -> None:
+        self.set_nice(nice)
+
+    def set_nice(self, nice: int) -> None:
+        """Set its nice value: each step is about 10 % of CPU time.  Raises InvalidArgument outside
+        -20..19.  Source: set_user_nice.
+
+        >>> from numab import Machine
+        >>> task = Machine("2s").process().main
+        >>> task.set_nice(5)
+        >>> task.nice, task.info().weight
+        (5, 335)
+        """
+        self._h.check(lib.numab_task_set_nice(self._h.m, self._id, whole("nice", nice, NICE)))
+
+    @property
+    def affinity(self) -> tuple[int, ...]:
+        """CPUs that it may run on, ascending."""
+        words = (max(self.machine.topology.cpus) + 64) // 64
+        c = ffi.new("uint64_t[]", words)
+        if lib.numab_task_affinity(self._h.m, self._id, c, words) < 0:
+            raise NoSuchTask(f"no task {self._id}")
+        return tuple(i for i in range(words * 64) if c[i // 64] >> i % 64 & 1)
+
+    def set_affinity(self, cpus: Iterable[int] | str | None) -> None:
+        """CPUs it may run on: ids, a list like ``"0-3,8"``, or None for all.  Children inherit it.
+
+        A task that sits elsewhere moves to the first of them on its node, else to the first.
+        Raises InvalidArgument when there is none, or one does not exist.  Source:
+        set_cpus_allowed_ptr.
+
+        >>> from numab import Machine
+        >>> task = Machine("2s").process(cpu=0).main
+        >>> task.set_affinity("2-3")
+        >>> task.affinity, task.info().cpu
+        ((2, 3), 2)
+        """
+        if cpus is None:
+            self._h.check(lib.numab_task_set_affinity(self._h.m, self._id, ffi.NULL, 0))
+            return
+        if isinstance(cpus, str):
+            try:
+                cpus = parse_list(cpus, "cpus", CPU[1] + 1)
+            except TopologyError as e:
+                raise InvalidArgument(str(e)) from None
+        bits = sum({1 << int(cpu) for cpu in whole_array("cpus", cpus, np.uint32, CPU)})
+        words = (bits.bit_length() + 63) // 64
+        c = ffi.new("uint64_t[]", [bits >> 64 * i & U64[1] for i in range(words)])
+        self._h.check(lib.numab_task_set_affinity(self._h.m, self._id, c, words))
 
     def set_policy(
         self, mode: str, *, nid: int = -1, nodes: Iterable[int] = (), lazy: bool = False

@@ -11,7 +11,8 @@ generation scan tunables                        on and off
            debugfs
 ========== ==================================== ==============================================
 
-Any of them, and the bare name, is understood wherever a tunable is named.
+The scheduler's ``kernel.sched_<name>`` became ``sched/<name>`` in debugfs with 5.13.  Any of them,
+and the bare name, is understood wherever a tunable is named.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _PREFIXES = (
     "sys/kernel/debug/sched/",
     "kernel.",
     "kernel/",
+    "sched_features: ",
     "sched/",
     "numa_balancing/",
     "balance_numa_",
@@ -48,7 +50,8 @@ _PREFIXES = (
 class Tunable:
     """One row: what it is called, what it may be, what it does.
 
-    ``kind`` is SYSCTL (the kernel's own), SWITCH (as posted, mended or later), INJECT or PRICE.
+    ``kind`` is SYSCTL (the kernel's own), SCHED (the scheduler's), FEATURE (a scheduler feature),
+    SWITCH (as posted, mended or later), INJECT or PRICE.
     """
 
     name: str
@@ -72,6 +75,11 @@ class Tunable:
             raise InvalidArgument(
                 f"generation {generation!r}, permitted: {', '.join(GENERATIONS)}"
             )
+        if self.kind == "FEATURE":
+            return f"sched_features: {self.name.upper()}"
+        if self.kind == "SCHED":
+            return (f"sched/{self.name.removeprefix('sched_')}" if generation == "5.13"
+                    else f"kernel.{self.name}")
         if self.kind != "SYSCTL":
             return self.name
         if self.name == "numa_balancing":
@@ -86,6 +94,14 @@ class Tunable:
 #: Every tunable by its bare name, in the core's order.
 TUNABLES: dict[str, Tunable] = {row["name"]: Tunable(**row) for row in tunable_rows()}
 _INDEX = {name: i for i, name in enumerate(TUNABLES)}
+#: Last words that are not the bare name.
+_ALIASES = {
+    "NUMA": "numa_balancing",
+    **{t.name.upper(): t.name for t in TUNABLES.values() if t.kind == "FEATURE"},
+    **{t.name.removeprefix("sched_"): t.name for t in TUNABLES.values() if t.kind == "SCHED"},
+}
+#: Scheduler features by kernel name, in the order of features.h.
+FEATURES = {"NUMA": "numa_balancing", **{k: v for k, v in _ALIASES.items() if v.upper() == k}}
 
 
 def resolve(name: str) -> str:
@@ -99,9 +115,9 @@ def resolve(name: str) -> str:
     if not isinstance(name, str):
         raise InvalidArgument(f"tunable {shown(name)}, permitted: a name")
     bare = name.strip()
-    if bare == "sched_features: NUMA":
-        return "numa_balancing"
     while bare not in TUNABLES:
+        if bare in _ALIASES:
+            return _ALIASES[bare]
         prefix = next((p for p in _PREFIXES if bare.startswith(p) and bare != p), None)
         if prefix is None:
             near = difflib.get_close_matches(bare, TUNABLES, 3, 0.5)
@@ -217,6 +233,26 @@ class Tunables(MutableMapping[str, int]):
                 "numa_balancing=disable"
             )
         self["numa_balancing"] = int(value == "enable")
+
+    def features_text(self) -> str:
+        """The scheduler features as debugfs' ``sched_features`` prints them, in one line."""
+        return " ".join(("" if self[bare] else "NO_") + name for name, bare in FEATURES.items())
+
+    def load_features(self, words: str) -> None:
+        """Switch features on, or with ``NO_`` before the name off; all are checked first.
+
+        Raises InvalidArgument for an unknown name.
+        """
+        values = {}
+        for word in str(words).split():
+            name = word.removeprefix("NO_")
+            if name not in FEATURES:
+                raise InvalidArgument(
+                    f"sched feature {shown(word)}, permitted: {', '.join(FEATURES)}, or NO_ "
+                    "before one"
+                )
+            values[FEATURES[name]] = int(name == word)
+        self.update_checked(values)
 
     def sysctl_text(self, generation: str = "3.8") -> str:
         """The SYSCTL rows as ``sysctl`` prints them, one ``name = value`` a line."""

@@ -135,6 +135,14 @@ class TaskInfo:
     mm_numa_fault_tot: int
     mm_pages: int
     sys_ps: int
+    nice: int
+    weight: int
+    queued: int
+    next_cpu: int
+    numa_contrib: int
+    vruntime_ns: int
+    last_ran_ns: int
+    wake_ns: int
 
 
 def rows(vpn: Any, reads: Any = 0, writes: Any = 0) -> np.ndarray:

@@ -158,6 +158,40 @@ static int host_place(void *ud, struct numab_machine *machine, int tid)
 	return one_in(5);
 }
 
+static int64_t a_domain(struct numab_machine *machine)
+{
+	uint64_t span[2] = { one_in(9) ? odd() : 1 + below(63), one_in(40) }, group[2];
+	struct numab_domain d;
+
+	group[0] = span[0] & (one_in(20) ? odd() : any() | 1);
+	group[1] = 0;
+	d.flags = (uint32_t)below(one_in(20) ? 16 : 8);
+	d.max_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(40);
+	d.balance_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
+	d.busy_factor = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(4);
+	d.nr_mask_words = 1 + one_in(30);
+	d.span = one_in(60) ? NULL : span;
+	d.group = one_in(4) ? NULL : group;
+	return numab_set_domain(machine, a_cpu(), (int)below(4) - one_in(20),
+				one_in(8) ? NULL : &d);
+}
+
+static int host_balance(void *ud, struct numab_machine *machine, int cpu, int level, int idle)
+{
+	struct numab_domain_state *state = numab_domain_state(machine, cpu, level);
+
+	(void)ud;
+	CHECK(state && idle >= NUMAB_CPU_IDLE && idle <= NUMAB_CPU_NEWLY_IDLE);
+	state->balance_interval_ms = one_in(9) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
+	if (one_in(2))
+		numab_task_set_cpu(machine, an_id(), one_in(3) ? a_cpu() : cpu);
+	if (one_in(9))
+		numab_task_swap(machine, an_id(), an_id());
+	if (one_in(20))
+		a_domain(machine);
+	return one_in(12) ? -1 : (int)below(4);
+}
+
 /* ---- what stays in place while the core uses it ---- */
 
 #define NR_LISTS 8
@@ -277,6 +311,43 @@ static int64_t call_set_cpu(void)
 static int64_t call_set_home(void)
 {
 	return numab_task_set_home(m, an_id(), an_nid());
+}
+
+static int64_t call_set_nice(void)
+{
+	return numab_task_set_nice(m, an_id(), one_in(12) ? (int)odd() : (int)below(40) - 20);
+}
+
+static int64_t call_set_affinity(void)
+{
+	uint64_t mask[2] = { one_in(6) ? odd() : below(64), one_in(30) }, back[2];
+	int tid = an_id();
+	int64_t err = numab_task_set_affinity(m, tid, one_in(6) ? NULL : mask,
+					      (uint32_t)below(3));
+	int nr = numab_task_affinity(m, tid, back, 2);
+
+	CHECK((nr > 0) == (numab_task_faults(m, tid) != NULL) && (nr < 0 || back[0] < 64));
+	return err;
+}
+
+static int64_t call_swap(void)
+{
+	return numab_task_swap(m, an_id(), an_id());
+}
+
+static int64_t call_move_tail(void)
+{
+	return numab_rq_move_tail(m, an_id());
+}
+
+static int64_t call_set_domain(void)
+{
+	return a_domain(m);
+}
+
+static int64_t call_events_mask(void)
+{
+	return numab_events_mask(m, one_in(9) ? odd() : below(1 << 14));
 }
 
 static int64_t call_sleep(void)
@@ -402,58 +473,6 @@ static int64_t call_migrate_pages(void)
 		vpns[i] = at += one_in(100) ? odd() : 1 + below(9);
 	return numab_migrate_pages(m, an_id(), one_in(40) ? NULL : vpns, n, an_nid(),
 				   (int)below(4), (int)below(8));
-}
-
-static uint32_t some_mf(void)
-{
-	static const uint32_t eras[] = { 0, 0, NUMAB_MF_V6, NUMAB_MF_V612 };
-
-	return one_in(30) ? (uint32_t)odd() :
-			    (uint32_t)below(one_in(4) ? 16 : 8) | eras[below(COUNT(eras))];
-}
-
-static int64_t call_mbind(void)
-{
-	uint64_t nodes[17];
-	struct numab_mbind_result out;
-	int64_t err;
-	int i;
-
-	for (i = 0; i < 17; i++)
-		nodes[i] = one_in(3) ? any() : i ? 0 : 1;
-	memset(&out, 0, sizeof(out));
-	err = numab_mbind(m, an_id(), a_vaddr(), a_size(), one_in(4) ? NULL : a_mpol(),
-			  one_in(40) ? NULL : nodes, (uint32_t)below(18), some_mf(),
-			  one_in(10) ? NULL : &out);
-	CHECK(out.moved + out.failed == out.queued);
-	return err;
-}
-
-static int64_t call_move_pages(void)
-{
-	static uint64_t vaddrs[400];
-	static int32_t nids[400], status[400];
-	uint64_t n = below(one_in(4) ? 401 : 40), at = a_vpn(), i;
-	int nid = an_nid(), pid = an_id();
-	int64_t left;
-
-	for (i = 0; i < n; i++) {
-		vaddrs[i] = one_in(100) ? odd() : (at + below(n)) * NUMAB_PAGE_BYTES;
-		nids[i] = nid = one_in(20) ? (one_in(10) ? an_nid() : (int)below(2)) : nid;
-	}
-	left = numab_move_pages(m, one_in(2) ? pid : an_id(), pid, n, one_in(40) ? NULL : vaddrs,
-				one_in(4) ? NULL : nids, one_in(40) ? NULL : status,
-				some_mf() & ~(uint32_t)(one_in(10) ? 0 : 9));
-	CHECK(left <= (int64_t)n);
-	return left;
-}
-
-static int64_t call_to_node(void)
-{
-	int pid = an_id();
-
-	return numab_migrate_to_node(m, one_in(2) ? pid : an_id(), pid, an_nid(), an_nid(),
-				     some_mf() & ~(uint32_t)(one_in(10) ? 0 : 9));
 }
 
 static int64_t call_access(void)
@@ -689,6 +708,7 @@ static int64_t call_questions(void)
 	struct numab_node_info node;
 	uint64_t by_node[1024];
 	int16_t nids[64];
+	int32_t tids[5];
 	int i = one_in(4) ? (int)odd() : (int)below(60);
 
 	numab_counter_name(i);
@@ -709,6 +729,8 @@ static int64_t call_questions(void)
 	numab_mm_faults(m, i);
 	numab_node_info(m, i, one_in(10) ? NULL : &node);
 	numab_task_info(m, an_id(), one_in(10) ? NULL : &task);
+	numab_rq_tasks(m, a_cpu(), (int)below(4) - 1, one_in(10) ? NULL : tids, (int)below(6) - 1);
+	numab_domain_state(m, a_cpu(), i);
 	numab_page(m, an_id(), a_vpn(), one_in(10) ? NULL : &page);
 	numab_page_nids(m, an_id(), a_vpn(), below(65), one_in(10) ? NULL : nids);
 	numab_mm_node_pages(m, an_id(), one_in(10) ? NULL : by_node);
@@ -736,6 +758,12 @@ static const struct {
 	{ "exit", call_exit, 3, CLEAN },
 	{ "task_set_cpu", call_set_cpu, 3, CLEAN },
 	{ "task_set_home", call_set_home, 2, CLEAN },
+	{ "task_set_nice", call_set_nice, 2, CLEAN },
+	{ "task_set_affinity", call_set_affinity, 2, CLEAN },
+	{ "task_swap", call_swap, 1, CLEAN },
+	{ "rq_move_tail", call_move_tail, 1, CLEAN },
+	{ "set_domain", call_set_domain, 3, CLEAN },
+	{ "events_mask", call_events_mask, 1, CLEAN },
 	{ "task_sleep", call_sleep, 1, CLEAN },
 	{ "task_wake", call_wake, 3, CLEAN },
 	{ "object", call_object, 1, CLEAN },
@@ -751,9 +779,6 @@ static const struct {
 	{ "page_set_flags", call_page_set_flags, 3, CLEAN },
 	{ "split_huge_page", call_split, 1, CLEAN },
 	{ "migrate_pages", call_migrate_pages, 4, PARTLY },
-	{ "mbind", call_mbind, 6, PARTLY },
-	{ "move_pages", call_move_pages, 6, PARTLY },
-	{ "migrate_to_node", call_to_node, 3, PARTLY },
 	{ "access", call_access, 30, PARTLY },
 	{ "access_rows", call_access_rows, 10, PARTLY },
 	{ "gup", call_gup, 3, PARTLY },
@@ -814,6 +839,7 @@ static int64_t create(void)
 	c.flags = one_in(60) ? (uint32_t)odd() : (uint32_t)one_in(3);
 	c.alloc = host_alloc;
 	c.place = one_in(2) ? host_place : NULL;
+	c.balance = one_in(2) ? host_balance : NULL;
 	got = numab_create(&c, &m, err, sizeof(err));
 	CHECK((got == 0) == (m != NULL) && (got == 0) == (err[0] == '\0'));
 	CHECK(m || !heap_bytes);
@@ -844,6 +870,7 @@ static void new_machine(void)
 struct state {
 	uint64_t counters[NUMAB_NR_COUNTERS], reasons[NUMAB_NR_REASONS], free[5];
 	uint64_t now_ns;
+	struct numab_rq rqs[6];
 };
 
 static void look(struct state *s)
@@ -858,6 +885,7 @@ static void look(struct state *s)
 		if (numab_node_info(m, some_nids[i], &node) == 0)
 			s->free[i] = node.free;
 	s->now_ns = numab_now_ns(m);
+	memcpy(s->rqs, numab_rqs(m), sizeof(s->rqs));
 }
 
 static void one_step(void)
@@ -918,6 +946,15 @@ static void no_machine(void)
 	REFUSED(numab_exit(NULL, 1));
 	REFUSED(numab_task_set_cpu(NULL, 1, 0));
 	REFUSED(numab_task_set_home(NULL, 1, 0));
+	REFUSED(numab_task_set_nice(NULL, 1, 0));
+	REFUSED(numab_task_set_affinity(NULL, 1, NULL, 0));
+	REFUSED(numab_task_affinity(NULL, 1, NULL, 0));
+	REFUSED(numab_task_swap(NULL, 1, 1));
+	REFUSED(numab_rq_tasks(NULL, 0, 0, NULL, 0));
+	REFUSED(numab_rq_move_tail(NULL, 1));
+	REFUSED(numab_set_domain(NULL, 0, 0, NULL));
+	REFUSED(numab_events_mask(NULL, 0));
+	CHECK(!numab_rqs(NULL) && !numab_domain_state(NULL, 0, 0));
 	REFUSED(numab_task_sleep(NULL, 1, 0));
 	REFUSED(numab_task_wake(NULL, 1));
 	REFUSED(numab_task_info(NULL, 1, NULL));
@@ -950,9 +987,6 @@ static void no_memory_of_no_machine(void)
 	REFUSED(numab_page_set_flags(NULL, 1, 0, 0, 0));
 	REFUSED(numab_split_huge_page(NULL, 1, 0));
 	REFUSED(numab_migrate_pages(NULL, 1, NULL, 0, 0, 0, 0));
-	REFUSED(numab_mbind(NULL, 1, 0, 4096, NULL, NULL, 0, 0, NULL));
-	REFUSED(numab_move_pages(NULL, 1, 1, 0, NULL, NULL, NULL, 0));
-	REFUSED(numab_migrate_to_node(NULL, 1, 1, 0, 0, NUMAB_MF_MOVE));
 	REFUSED(numab_access(NULL, 1, 0, 0, NULL));
 	REFUSED(numab_access_rows(NULL, 1, &row, 1, NULL));
 	REFUSED(numab_gup(NULL, 1, 0, 0, 0));

@@ -1,4 +1,10 @@
-"""Run queues: who runs next, sleep and wake, the order within a tick.  Ticks are 4 ms here."""
+"""Run queues: who runs next, sleep and wake, the order within a tick.  Ticks are 4 ms here.
+
+Machines of two CPUs scale the scheduler's three sysctls by 2: latency 12 ms, shortest slice 1.5 ms,
+wake-up granularity 2 ms.  With the shortest that the sysctls allow every slice is a tick.
+"""
+
+import pytest
 
 from .world import BASE, MB, MS, PAGE, VPN, World
 
@@ -13,7 +19,17 @@ def busy(*tasks, page=0):
         task.feed_pattern("sweep", VPN + page, 1, reads=1)
 
 
+#: A latency of 0.2 ms on two CPUs: whoever ran a tick has used up its slice.
+SHORT = {"sched_latency_ns": 100_000, "sched_min_granularity_ns": 100_000}
+
+
 def world(**kwargs):
+    """One page on node 0, slices of a tick."""
+    return plain(**SHORT, **kwargs)
+
+
+def plain(**kwargs):
+    """One page on node 0."""
     w = World(policy="off", **ONE_MS, **kwargs)
     w.place(0, 0)
     return w
@@ -157,6 +173,161 @@ def test_a_newcomer_on_a_queue_of_sleepers_does_not_keep_them_waiting():
     w.t.wake()
     w.m.run(70 * TICK)
     assert ran(w.t, other) == [55, 15]
+
+
+# ---- slices, weights, wake-ups: with the sysctls as they are ----
+
+
+def who_runs(w, tasks, ticks):
+    """Of each tick the task that had it."""
+    seen = ""
+    for _ in range(ticks):
+        before = ran(*tasks)
+        w.m.run(w.m.now_ns + TICK)
+        after = ran(*tasks)
+        seen += "".join("abcdef"[i] for i in range(len(tasks)) if after[i] > before[i])
+    return seen
+
+
+def test_a_slice_is_a_share_of_the_latency():
+    """
+    Three tasks: 4 ms each.  One gives way that ran *longer*, so after two ticks.  START_DEBIT puts
+    A at 12 (its own slice), then B at 12 + 12/2 = 18, C at 12 + 12/3 = 16.
+
+    virtual ms   A 12 16 20          20 24 28
+                 C          16 20 24          24 ..
+                 B                   18 ..       Expect: aa cc bb aa cc
+    """
+    w = plain()
+    tasks = [w.t, w.t.clone(0), w.t.clone(0)]
+    busy(*tasks)
+    assert [t.info().vruntime_ns / MS for t in tasks] == [12, 18, 16]
+    assert who_runs(w, tasks, 10) == "aaccbbaacc"
+
+
+def test_more_tasks_than_the_latency_holds_stretch_it():
+    """sched_nr_latency = 12 / 1.5 = 8.  The ninth task debits itself 9 x 1.5 / 9 = 1.5 ms, as does
+    the eighth (12 / 8); with a granularity of 2 x 2 ms, three fit, and the fourth debits 4."""
+    w = plain()
+    tasks = [w.t] + [w.t.clone(0) for _ in range(9)]
+    debits = [(t.info().vruntime_ns - w.t.info().vruntime_ns) / MS for t in tasks]
+    assert debits[1:4] == [6, 4, 3] and debits[7:] == [1.5, 1.5, 1.5]
+    w = plain(sched_min_granularity_ns=2_000_000)
+    tasks = [w.t] + [w.t.clone(0) for _ in range(4)]
+    assert [(t.info().vruntime_ns - w.t.info().vruntime_ns) / MS for t in tasks[1:]] == [6, 4, 4, 4]
+
+
+@pytest.mark.parametrize("scaling, cpus, latency", [
+    (0, 8, 6), (1, 1, 6), (1, 2, 12), (1, 3, 12), (1, 4, 18), (1, 8, 24), (1, 16, 24), (2, 3, 18),
+    (2, 16, 48)])
+def test_granularities_grow_with_the_cpus(scaling, cpus, latency):
+    """update_sysctl: not at all, by 1 + log2, or linearly, of at most 8 CPUs.  A task alone debits
+    itself the whole latency."""
+    w = World(cpus=[tuple(range(cpus)), ()], sched_tunable_scaling=scaling)
+    task = w.m.process(cpus - 1).main if cpus > 1 else None
+    if task:
+        assert task.info().vruntime_ns == latency * MS
+    w.t.clone(0)
+    w.t.exit()
+
+
+def test_a_heavier_task_gets_its_share():
+    """Nice 0 beside nice 5: 1024 to 335, so 753.5 of 1000 ticks; slices are a few ticks."""
+    w = plain()
+    other = w.t.clone(0)
+    other.nice = 5
+    busy(w.t, other)
+    w.m.run(1000 * TICK)
+    mine, theirs = ran(w.t, other)
+    assert mine + theirs == 1000 and abs(mine - 1000 * 1024 / 1359) <= 3
+    lead = w.t.info().vruntime_ns - other.info().vruntime_ns
+    assert abs(lead) <= 2 * TICK * 1024 / 335
+
+
+def test_who_slept_long_preempts_with_half_a_latency_of_credit():
+    """
+    A runs alone to 12 + 400 ms, B slept.  GENTLE_FAIR_SLEEPERS: B wakes 6 ms behind, that is more
+    than the wake-up granularity of 2 ms: it runs from the next tick on.
+
+    virtual ms   A 412                    B 406 410 414 (ran 8 > 6)   A 412 ..  Expect: bb aa bb
+    """
+    w = plain()
+    other = w.t.clone(0)
+    busy(w.t, other)
+    other.sleep()
+    w.m.run(100 * TICK)
+    other.wake()
+    assert [t.info().vruntime_ns / MS for t in (w.t, other)] == [412, 406]
+    assert who_runs(w, [w.t, other], 6) == "bbaabb"
+
+
+def test_who_is_less_than_the_granularity_behind_waits_for_the_slice_to_end():
+    """The same with a granularity of 2 x 3 ms: 6 is not more than 6.  A has just run 400 ms, far
+    more than its slice; the next tick sees it."""
+    w = plain(sched_wakeup_granularity_ns=3_000_000)
+    other = w.t.clone(0)
+    busy(w.t, other)
+    other.sleep()
+    w.m.run(100 * TICK)
+    other.wake()
+    assert who_runs(w, [w.t, other], 3) == "abb"
+
+
+def test_a_light_task_must_be_further_behind():
+    """wakeup_gran counts in the waker's own time: nice 5 makes 2 ms 6.11 ms, more than 6."""
+    w = plain()
+    other = w.t.clone(0)
+    other.set_nice(5)
+    busy(w.t, other)
+    other.sleep()
+    w.m.run(100 * TICK)
+    other.wake()
+    assert who_runs(w, [w.t, other], 1) == "a"
+
+
+def test_a_short_nap_gives_no_credit():
+    """B slept while A ran a tick: its own virtual run time is the later one, and stays."""
+    w = plain()
+    other = w.t.clone(0)
+    busy(w.t, other)
+    before = other.info().vruntime_ns
+    other.sleep()
+    w.m.run(TICK)
+    other.wake()
+    assert other.info().vruntime_ns == before == 18 * MS
+
+
+def test_a_child_starts_on_its_parents_queue_and_not_before_the_parent():
+    """task_fork_fair reckons on the parent's CPU, and what it finds is carried along as a
+    difference.
+
+    CPU 0   A 12, ran to 52, beside it a sleeper         child of A on CPU 1: 52 + 6 - 52 = 6 ahead
+    CPU 1   B 12, ran to 52                              of B's 52
+    """
+    w = plain()
+    other = w.m.process(1)
+    other.mmap(BASE, PAGE)
+    other.populate([VPN], 1)
+    busy(w.t, other.main)
+    w.m.run(10 * TICK)
+    child = w.t.clone(1)
+    assert [t.info().vruntime_ns / MS for t in (w.t, other.main, child)] == [52, 52, 58]
+
+
+def test_load_averages_over_ticks():
+    """update_cpu_load: index i closes 1/2^i of the gap each tick, rounded up while it grows."""
+    w = plain()
+    busy(w.t)
+    w.m.run(TICK)
+    assert w.m.rqs[0]["cpu_load"].tolist() == [1024, 512, 256, 128, 64]
+    w.m.run(2 * TICK)
+    assert w.m.rqs[0]["cpu_load"].tolist() == [1024, 768, 448, 240, 124]
+    w.t.sleep()
+    w.m.run(3 * TICK)
+    assert w.m.rqs[0]["cpu_load"].tolist() == [0, 384, 336, 210, 116]
+
+
+# ---- the order within a tick ----
 
 
 def test_an_idle_cpu_takes_no_tick():

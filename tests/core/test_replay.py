@@ -15,11 +15,13 @@ ONE_MS = {"cpu_ps": 1, "latency_local_ps": 999_999_999, "fault_ns": 0, "page_all
 
 
 class Replay:
-    """Threads A, B, .. on CPUs `cpus`; `script` is a list of (thread, ms), one page an epoch."""
+    """Threads A, B, .. on CPUs `cpus`; `script` is a list of (thread, ms), one page an epoch.
+    The scheduler's slices are ticks."""
 
     def __init__(self, script, cpus="01", **words):
         nodes = [tuple(range(8))]
-        self.w = World(nodes=1, cpus=nodes, mapped=len(script), policy="off", **ONE_MS)
+        self.w = World(nodes=1, cpus=nodes, mapped=len(script), policy="off",
+                       sched_latency_ns=100_000, sched_min_granularity_ns=100_000, **ONE_MS)
         self.tasks = [self.w.t] + [self.w.t.clone(int(c)) for c in cpus[1:]]
         self.w.t.set_cpu(int(cpus[0]))
         table = rows([VPN + i for i in range(len(script))], reads=[ms for _, ms in script])

@@ -32,7 +32,7 @@ def test_reasons(row):
 
 @pytest.mark.parametrize("row", tunable_rows(), ids=lambda row: row["name"])
 def test_tunables(row):
-    assert row["kind"] in ("SYSCTL", "SWITCH", "INJECT", "PRICE")
+    assert row["kind"] in ("SYSCTL", "SCHED", "FEATURE", "SWITCH", "INJECT", "PRICE")
     assert row["unit"] and is_sentence(row["text"])
     assert row["min"] <= row["dflt"] <= row["max"]
     assert row["min"] <= row["as_posted"] <= row["max"]

@@ -15,6 +15,8 @@ __all__ = ["arguments", "run"]
 
 _HEADINGS = {
     "SYSCTL": "The kernel's own",
+    "SCHED": "The scheduler's",
+    "FEATURE": "Scheduler features",
     "SWITCH": "Switches: default, and as posted on 13 Nov 2012",
     "INJECT": "Injected failures",
     "PRICE": "Prices of the cost model",
@@ -32,7 +34,7 @@ def _show(row: Tunable) -> None:
     posted = f", as posted {row.as_posted}" if row.as_posted != row.dflt else ""
     print(f"{row.name} = {row.dflt} {row.unit}{posted}  [{row.min}..{row.max}]")
     print(f"    {row.text}")
-    if row.kind == "SYSCTL":
+    if row.kind in ("SYSCTL", "SCHED", "FEATURE"):
         for generation in GENERATIONS:
             print(f"    {generation:>5}: {row.spelling(generation)}")
 

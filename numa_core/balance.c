@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * balance.c - scheduling domains: when a CPU asks the host to balance its load, and when it
+ * need not
+ *
+ * Linux: kernel/sched/fair.c of 3.7, rebalance_domains and idle_balance; load_balance itself is the
+ * host's hook.
+ */
+#include "internal.h"
+
+#define MAX_DOMAINS 64
+
+void domains_free(struct numab_machine *m, struct queue *q)
+{
+	size_t bytes = sizeof(uint64_t) * cpu_words(m) * 2;
+
+	while (q->nr_domains)
+		mem_free(m, q->domains[--q->nr_domains].span, bytes);
+	mem_free(m, q->domains, sizeof(*q->domains) * (size_t)q->cap_domains);
+	q->domains = NULL;
+	q->cap_domains = 0;
+}
+
+static int in_cpus(const uint64_t *mask, int cpu)
+{
+	return mask[cpu / 64] >> (cpu % 64) & 1;
+}
+
+/* ---- is there anything to do? ---- */
+
+static int idle_cpu(const struct numab_machine *m, int cpu)
+{
+	return !m->rqs[cpu].nr_running;
+}
+
+/* The next CPU of a mask after @cpu, -1: none. */
+static int next_cpu(const struct numab_machine *m, const uint64_t *mask, int cpu)
+{
+	uint32_t words = cpu_words(m), i;
+	uint64_t word;
+	int bit;
+
+	for (i = (uint32_t)(cpu + 1) / 64; i < words; i++) {
+		word = mask[i];
+		if (i == (uint32_t)(cpu + 1) / 64)
+			word &= ~0ull << (cpu + 1) % 64;
+		if (!word)
+			continue;
+		for (bit = 0; !(word >> bit & 1); bit++)
+			;
+		return (int)i * 64 + bit;
+	}
+	return -1;
+}
+
+/* The first idle CPU of the group balances for all of it, else its first.  Linux:
+ * update_sg_lb_stats. */
+static int balance_cpu(const struct numab_machine *m, const struct domain *d)
+{
+	int cpu;
+
+	for (cpu = next_cpu(m, d->group, -1); cpu >= 0; cpu = next_cpu(m, d->group, cpu))
+		if (idle_cpu(m, cpu))
+			return cpu;
+	return next_cpu(m, d->group, -1);
+}
+
+static int same_load(const struct numab_rq *a, const struct numab_rq *b)
+{
+	int i, same = a->nr_running == b->nr_running && a->load_weight == b->load_weight;
+
+	for (i = 0; i < NUMAB_CPU_LOADS; i++)
+		same &= a->cpu_load[i] == b->cpu_load[i];
+	return same;
+}
+
+/* Could load_balance find anything?  With equal loads on every CPU no group is busier than its own,
+ * so that it would leave through find_busiest_group before anything but the state of a balanced
+ * domain is touched. */
+static int worth_asking(const struct numab_machine *m, const struct domain *d, int this_cpu)
+{
+	int even = !(d->flags & NUMAB_SD_UNEVEN), others = 0, offnode = 0, cpu;
+
+	for (cpu = next_cpu(m, d->span, -1); cpu >= 0; cpu = next_cpu(m, d->span, cpu)) {
+		const struct numab_rq *rq = &m->rqs[cpu];
+
+		others |= cpu != this_cpu && rq->nr_running;
+		offnode |= rq->offnode_running > 0;
+		even = even && same_load(rq, &m->rqs[this_cpu]);
+		if (others && !even)
+			return 1;
+	}
+	return others && offnode && (d->flags & NUMAB_SD_OFFNODE);
+}
+
+/* ---- asking ---- */
+
+/* The end of load_balance for a balanced domain. */
+static void tune_up(struct domain *d)
+{
+	d->state.nr_balance_failed = 0;
+	if (d->state.balance_interval_ms < d->max_interval_ms)
+		d->state.balance_interval_ms *= 2;
+}
+
+/* NUMAB_BALANCE_* bits.  The hook may set domains, so that @level is looked up anew after it. */
+static int load_balance(struct numab_machine *m, int cpu, int level, int idle)
+{
+	struct domain *d = &m->queues[cpu].domains[level];
+	int answer;
+
+	d->state.nr_due++;
+	if (d->group && idle != NUMAB_CPU_NEWLY_IDLE && balance_cpu(m, d) != cpu) {
+		tune_up(d);
+		return NUMAB_BALANCE_STOP;
+	}
+	if (d->group && !worth_asking(m, d, cpu)) {
+		tune_up(d);
+		return 0;
+	}
+	d->state.nr_called++;
+	answer = m->balance(m->balance_ud, m, cpu, level, idle);
+	if (answer < 0)
+		m->hook_failed = 1;
+	return answer < 0 ? NUMAB_BALANCE_STOP : answer;
+}
+
+static uint64_t to_ticks(const struct numab_machine *m, uint64_t ms)
+{
+	return (ms * m->hz + 999) / 1000;
+}
+
+/* Ticks between two looks at a level. */
+static uint64_t interval_ticks(const struct numab_machine *m, const struct domain *d, int idle)
+{
+	uint64_t ms = d->state.balance_interval_ms, ticks;
+	uint64_t max = (uint64_t)m->hz * (uint64_t)m->nr_online_cpus / 10;
+
+	if (idle != NUMAB_CPU_IDLE)
+		ms *= d->busy_factor;
+	ticks = to_ticks(m, ms);
+	if (ticks > max)
+		ticks = max;
+	return ticks ? ticks : 1;
+}
+
+/* Whatever a hook makes of the levels, one that is gone is not looked at. */
+static void rebalance_domains(struct numab_machine *m, int cpu, uint64_t now)
+{
+	struct queue *q = &m->queues[cpu];
+	int idle = idle_cpu(m, cpu) ? NUMAB_CPU_IDLE : NUMAB_CPU_NOT_IDLE;
+	uint64_t next = now + 60ull * m->hz, interval;
+	int level, answer = 0;
+
+	for (level = 0; level < q->nr_domains && !m->hook_failed; level++) {
+		interval = interval_ticks(m, &q->domains[level], idle);
+		if (now >= q->domains[level].state.last_balance + interval) {
+			answer = load_balance(m, cpu, level, idle);
+			if (answer & NUMAB_BALANCE_MOVED)
+				idle = NUMAB_CPU_NOT_IDLE;
+			if (level >= q->nr_domains)
+				break;
+			q->domains[level].state.last_balance = now;
+		}
+		if (q->domains[level].state.last_balance + interval < next)
+			next = q->domains[level].state.last_balance + interval;
+		if (answer & NUMAB_BALANCE_STOP)
+			break;
+	}
+	q->next_balance = next;
+}
+
+/* The next look may have been set for a busy CPU: it comes sooner now. */
+static void idle_balance(struct numab_machine *m, int cpu, uint64_t now)
+{
+	struct queue *q = &m->queues[cpu];
+	uint64_t next = now + m->hz, at;
+	int level, pulled = 0;
+
+	for (level = 0; level < q->nr_domains && !m->hook_failed && !pulled; level++) {
+		if (q->domains[level].flags & NUMAB_SD_NEWIDLE)
+			pulled = load_balance(m, cpu, level, NUMAB_CPU_NEWLY_IDLE) &
+				 NUMAB_BALANCE_MOVED;
+		if (level >= q->nr_domains)
+			break;
+		at = q->domains[level].state.last_balance +
+		     to_ticks(m, q->domains[level].state.balance_interval_ms);
+		if (at < next)
+			next = at;
+	}
+	if (pulled || now > q->next_balance)
+		q->next_balance = next;
+}
+
+/* At the end of a tick. */
+void balance_cpus(struct numab_machine *m)
+{
+	uint64_t now = m->now_ns / m->tick_ns;
+	int cpu;
+
+	for (cpu = 0; cpu < m->nr_cpus; cpu++) {
+		int went_idle = m->queues[cpu].went_idle;
+
+		m->queues[cpu].went_idle = 0;
+		if (went_idle && m->balance && idle_cpu(m, cpu))
+			idle_balance(m, cpu, now);
+	}
+	for (cpu = 0; m->balance && cpu < m->nr_cpus && !m->hook_failed; cpu++)
+		if (now >= m->queues[cpu].next_balance)
+			rebalance_domains(m, cpu, now);
+}
+
+/* ---- setting them up ---- */
+
+static int check_domain(struct numab_machine *m, int level, const struct numab_domain *d, int cpu)
+{
+	const int nr = m->queues[cpu].nr_domains;
+
+	if (level < 0 || level > nr || level >= MAX_DOMAINS)
+		return fail(m, NUMAB_EINVAL, "level %d of CPU %d, permitted 0..%d", level, cpu,
+			    nr < MAX_DOMAINS ? nr : MAX_DOMAINS - 1);
+	if (!d)
+		return 0;
+	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_OFFNODE | NUMAB_SD_UNEVEN))
+		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0x7", d->flags);
+	if (!d->max_interval_ms || d->max_interval_ms > 1000000)
+		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..1000000",
+			    d->max_interval_ms);
+	if (!d->balance_interval_ms || d->balance_interval_ms > 1000000)
+		return fail(m, NUMAB_EINVAL, "a first interval of %u ms, permitted 1..1000000",
+			    d->balance_interval_ms);
+	if (!d->busy_factor || d->busy_factor > 1000)
+		return fail(m, NUMAB_EINVAL, "busy factor %u, permitted 1..1000", d->busy_factor);
+	if (!d->span)
+		return fail(m, NUMAB_EINVAL, "a domain needs a span");
+	return 0;
+}
+
+static int read_masks(struct numab_machine *m, int cpu, const struct numab_domain *d,
+		      struct domain *to)
+{
+	uint32_t words = cpu_words(m), i;
+	int err = cpus_copy(m, d->span, d->nr_mask_words, to->span);
+
+	if (!err && d->group) {
+		to->group = to->span + words;
+		err = cpus_copy(m, d->group, d->nr_mask_words, to->group);
+	}
+	if (err)
+		return err;
+	if (!in_cpus(to->span, cpu))
+		return fail(m, NUMAB_EINVAL, "CPU %d is not in the span of its domain", cpu);
+	for (i = 0; d->group && i < words; i++)
+		if (to->group[i] & ~to->span[i])
+			return fail(m, NUMAB_EINVAL, "CPU %d: its group is not within the span",
+				    cpu);
+	return 0;
+}
+
+int numab_set_domain(struct numab_machine *m, int cpu, int level, const struct numab_domain *in)
+{
+	struct domain d;
+	struct queue *q;
+	size_t bytes;
+	int err;
+
+	if (!m)
+		return NUMAB_EINVAL;
+	if (check_cpu(m, cpu) || check_domain(m, level, in, cpu))
+		return NUMAB_EINVAL;
+	q = &m->queues[cpu];
+	bytes = sizeof(uint64_t) * cpu_words(m) * 2;
+	if (!in) {
+		while (q->nr_domains > level)
+			mem_free(m, q->domains[--q->nr_domains].span, bytes);
+		return 0;
+	}
+	if (level == q->cap_domains) {
+		if (mem_grow(m, (void **)&q->domains, sizeof(d), level, level + 4))
+			return no_memory(m);
+		q->cap_domains = level + 4;
+	}
+	memset(&d, 0, sizeof(d));
+	d.span = (uint64_t *)mem_alloc(m, bytes);
+	if (!d.span)
+		return no_memory(m);
+	err = read_masks(m, cpu, in, &d);
+	if (err) {
+		mem_free(m, d.span, bytes);
+		return err;
+	}
+	d.flags = in->flags;
+	d.max_interval_ms = in->max_interval_ms;
+	d.busy_factor = in->busy_factor;
+	d.state.balance_interval_ms = in->balance_interval_ms;
+	d.state.last_balance = m->now_ns / m->tick_ns;
+	if (level < q->nr_domains)
+		mem_free(m, q->domains[level].span, bytes);
+	else
+		q->nr_domains++;
+	q->domains[level] = d;
+	q->next_balance = 0;
+	return 0;
+}
+
+struct numab_domain_state *numab_domain_state(const struct numab_machine *m, int cpu, int level)
+{
+	if (!m || cpu < 0 || cpu >= m->nr_cpus || level < 0 ||
+	    level >= m->queues[cpu].nr_domains)
+		return NULL;
+	return &m->queues[cpu].domains[level].state;
+}
