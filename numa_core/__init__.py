@@ -107,11 +107,13 @@ for _dtype, _name in (
 _ERRORS = {
     -2: errors.NoSuchTask,
     -3: errors.NoSuchTask,
+    -5: errors.NumabError,
     -11: errors.WouldBlock,
     -12: errors.OutOfMemory,
     -14: errors.AccessFault,
     -16: errors.InvalidArgument,
     -17: errors.AlreadyMapped,
+    -19: errors.InvalidArgument,
     -22: errors.InvalidArgument,
     -105: errors.OutOfMemory,
     -106: errors.NumabError,

@@ -10,11 +10,11 @@
  *	mmap       the calls on an address space	mempolicy  where should a page be
  *	cpu        run queues				stats      per-task and per-mm faults
  *	migrate    moving pages, every way to fail	scan       tick, task work, marks
- *	fault      the faults				sched      moves, affinity, sleep
- *	balance    domains, the balance hook		task       fork, exec, exit
- *	access     the hot loop			program    steps: touch, sleep, barriers
- *	feed       what tasks do next			probe      looking without touching
- *	check      every invariant
+ *	fault      the faults				queue      mbind, move_pages, migrate_pages
+ *	sched      moves, affinity, sleep		balance    domains, the balance hook
+ *	task       fork, exec, exit			access     the hot loop
+ *	program    steps: touch, sleep, barriers	feed       what tasks do next
+ *	probe      looking without touching		check      every invariant
  * Read each from its end; read this file from here.
  */
 #if !defined(_DEFAULT_SOURCE)
@@ -36,6 +36,7 @@
 #include "migrate.c"
 #include "scan.c"
 #include "fault.c"
+#include "queue.c"
 #include "sched.c"
 #include "balance.c"
 #include "task.c"

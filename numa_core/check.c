@@ -32,6 +32,8 @@ static int check_entry(struct numab_machine *m, const struct mm *mm, const struc
 	if (pte & PTE_SPECIAL)
 		return 0;
 	if (pte & PTE_EXCL) {
+		if ((pte & PG_MOVING) && !m->external)
+			return BROKEN(m, "vpn %llu is off its list", (ull)vpn);
 		n->used[pg_nid(pte)]++;
 		excl[pg_nid(pte)]++;
 		return 0;
@@ -42,6 +44,8 @@ static int check_entry(struct numab_machine *m, const struct mm *mm, const struc
 	if (index >= m->nr_chunks * REC_CHUNK || !m->rec_chunks[index / REC_CHUNK] ||
 	    !(*rec_at(m, index) & REC_USED))
 		return BROKEN(m, "vpn %llu names record %llu, which is free", (ull)vpn, (ull)index);
+	if ((*rec_at(m, index) & PG_MOVING) && !m->external)
+		return BROKEN(m, "record %llu is off its list", (ull)index);
 	n->mapped[index]++;
 	(*shared)++;
 	return 0;

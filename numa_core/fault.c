@@ -348,7 +348,7 @@ static int place_page(struct fault_ctx *c, const struct vma *v, struct move *mv,
 static void do_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
 			 int write)
 {
-	struct move mv = { c->mm, s, &s->pte[vpn - s->base], vpn, 0 };
+	struct move mv = move_to(c->mm, s, &s->pte[vpn - s->base], vpn, NUMAB_NO_NODE);
 	int from = pte_nid(c->m, *mv.pte), nid;
 	uint32_t tag = pg_tag(*page_bits(c->m, mv.pte));
 	int misplaced;
@@ -371,7 +371,7 @@ static void pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span 
 			  int write)
 {
 	struct numab_machine *m = c->m;
-	struct move mv = { c->mm, s, &s->pte[vpn - s->base], vpn, 0 };
+	struct move mv = move_to(c->mm, s, &s->pte[vpn - s->base], vpn, NUMAB_NO_NODE);
 	int from = pte_nid(m, *mv.pte);
 	uint32_t tag = pg_tag(*page_bits(m, mv.pte));
 
@@ -443,7 +443,7 @@ static noinline void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma
 {
 	struct numab_machine *m = c->m;
 	uint64_t head = vpn & ~(SLOT_PAGES - 1), slot = (head - s->base) / SLOT_PAGES, i;
-	struct move mv = { c->mm, s, &s->pte[head - s->base], head, 0 };
+	struct move mv = move_to(c->mm, s, &s->pte[head - s->base], head, NUMAB_NO_NODE);
 	int from = pg_nid(*mv.pte), nid;
 	uint32_t tag = pg_tag(*mv.pte);
 	struct numab_verdict verdict;

@@ -3,8 +3,8 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > program > access > task > balance > sched > fault, scan > migrate >
- *	stats > cpu > mempolicy > mmap > mm > node > pattern > event > alloc
+ *	_core > probe > feed > program > access > task > balance > sched > queue > fault, scan >
+ *	migrate > stats > cpu > mempolicy > mmap > mm > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -522,6 +522,10 @@ NUMAB_FUNC void program_leave(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
+NUMAB_FUNC int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out);
+NUMAB_FUNC int vma_policy_reserve(struct numab_machine *m, struct mm *mm);
+NUMAB_FUNC void vma_policy_set(struct numab_machine *m, struct mm *mm, uint64_t start,
+			       uint64_t end, struct mpol *p);
 NUMAB_FUNC int alloc_target(struct numab_machine *m, const struct task *t, const struct vma *v,
 			    uint64_t vpn, const uint64_t **mask);
 NUMAB_FUNC struct numab_verdict builtin_misplaced(const struct numab_machine *m,
@@ -537,8 +541,26 @@ struct move {
 	struct span *span;
 	uint64_t *pte;
 	uint64_t vpn;
-	int done; /* moved, or failed for good */
+	uint32_t nr_pages; /* 1, or a whole huge page; pte is its first entry then */
+	int to;  /* the node wanted, NUMAB_NO_NODE: where the policy at its address says */
+	int err; /* how the last attempt ended; NUMAB_EAGAIN: none yet, or to be tried again */
 };
+
+/* What all moves of one call have in common. */
+struct migration {
+	const struct task *t; /* whose policy allocates, needed where a move has no target */
+	int cpu;              /* that sends the flushes */
+	int mode, reason;
+	int fall_back;        /* a full target falls back by distance */
+};
+struct tally {
+	uint64_t moved, failed; /* pages */
+	uint64_t retry;         /* moves */
+	int nomem;
+};
+NUMAB_FUNC struct tally migrate_list(struct numab_machine *m, const struct migration *how,
+				     struct move *list, uint64_t nr, uint64_t *cost_ps);
+NUMAB_FUNC void putback_lru_pages(struct numab_machine *m, const struct move *list, uint64_t nr);
 NUMAB_FUNC int migrate_admit(struct numab_machine *m, uint64_t bits, int mapcount, int nid,
 			     uint64_t pages, int commit);
 NUMAB_FUNC int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid);
@@ -552,6 +574,8 @@ NUMAB_FUNC void decide(struct fault_ctx *c, int reason);
 NUMAB_FUNC int hook_result(struct numab_machine *m, int err);
 
 /* ---- scan.c ---- */
+NUMAB_FUNC uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
+				     uint64_t start, uint64_t end, uint64_t *cost_ps);
 NUMAB_FUNC int scan_isa_pick(struct numab_machine *m, const char *name);
 NUMAB_FUNC int task_tick_numa(struct numab_machine *m, struct task *t);
 NUMAB_FUNC int64_t task_numa_work(struct numab_machine *m, struct task *t);
@@ -730,6 +754,14 @@ static inline void mm_account_shared(struct mm *mm, int64_t pages)
 static inline struct slot *slot_of(const struct span *s, uint64_t vpn)
 {
 	return &s->slots[(vpn - s->base) / SLOT_PAGES];
+}
+
+static inline struct move move_to(struct mm *mm, struct span *s, uint64_t *pte, uint64_t vpn,
+				  int nid)
+{
+	struct move mv = { mm, s, pte, vpn, 1, nid, NUMAB_EAGAIN };
+
+	return mv;
 }
 
 /* The one way an entry gets a new value: keeps the slot's count of used entries, and SLOT set in

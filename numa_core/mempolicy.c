@@ -62,7 +62,7 @@ int numab_use_policy(struct numab_machine *m, const char *name)
 /* ---- the target rules ---- */
 
 /* Check a descriptor and build the object; *out stays NULL for NUMAB_MPOL_NONE. */
-static int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out)
+int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out)
 {
 	struct mpol *p;
 	uint32_t i;
@@ -276,13 +276,33 @@ int numab_set_task_policy(struct numab_machine *m, int tid, const struct numab_m
 	return 0;
 }
 
+/* Make room so that vma_policy_set() cannot fail. */
+int vma_policy_reserve(struct numab_machine *m, struct mm *mm)
+{
+	return vmas_reserve(m, mm, 2) ? no_memory(m) : 0;
+}
+
+/* Everything mapped in [start, end) obeys @p from now on, or nothing of its own; holes are passed
+ * over.  Linux: mbind_range. */
+void vma_policy_set(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end,
+		    struct mpol *p)
+{
+	uint32_t i;
+
+	cut_borders(m, mm, start, end);
+	i = vma_first_ending_after(mm, start);
+	for (; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+		mpol_put(m, mm->vmas[i].mpol);
+		mm->vmas[i].mpol = mpol_get(p);
+	}
+}
+
 int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
 			 const struct numab_mpol *policy)
 {
 	struct mm *mm = mm_get(m, pid);
 	uint64_t start, end;
 	struct mpol *p;
-	uint32_t i;
 	int err;
 
 	if (!mm)
@@ -294,16 +314,9 @@ int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint6
 		err = mpol_new(m, policy, &p);
 	if (err)
 		return err;
-	if (vmas_reserve(m, mm, 2)) {
-		mpol_put(m, p);
-		return no_memory(m);
-	}
-	cut_borders(m, mm, start, end);
-	i = vma_first_ending_after(mm, start);
-	for (; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
-		mpol_put(m, mm->vmas[i].mpol);
-		mm->vmas[i].mpol = mpol_get(p);
-	}
+	err = vma_policy_reserve(m, mm);
+	if (!err)
+		vma_policy_set(m, mm, start, end, p);
 	mpol_put(m, p);
-	return 0;
+	return err;
 }

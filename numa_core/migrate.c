@@ -52,40 +52,76 @@ static void move_page(struct numab_machine *m, struct move *mv, int nid)
 	pte_store(mv->span, mv->pte, restored_pte(mv->mm, mv->vpn, moved_bits(m, *bits, nid)));
 }
 
+static void move_huge(struct numab_machine *m, struct move *mv, int nid)
+{
+	uint64_t i;
+	int from = pg_nid(*mv->pte);
+
+	m->nodes[from].free += SLOT_PAGES;
+	page_take(m, nid, SLOT_PAGES);
+	mm_account(mv->mm, from, -(int64_t)SLOT_PAGES);
+	mm_account(mv->mm, nid, (int64_t)SLOT_PAGES);
+	slot_pmd_clear(mv->span, (mv->vpn - mv->span->base) / SLOT_PAGES);
+	for (i = 0; i < SLOT_PAGES; i++)
+		pte_store(mv->span, mv->pte + i,
+			  restored_pte(mv->mm, mv->vpn, moved_bits(m, mv->pte[i], nid)));
+}
+
+/* The node on which the copy of a page is allocated, NUMAB_NO_NODE: memory is out there.  With a
+ * target of its own a page goes there or, with fall_back, as near as it can; without one it goes
+ * where a first touch at its address would put it (new_vma_page). */
+static int new_page_nid(struct numab_machine *m, const struct migration *how,
+			const struct move *mv)
+{
+	const uint64_t *mask = NULL;
+	const struct node *n;
+	int nid = mv->to;
+
+	if (nid == NUMAB_NO_NODE) {
+		nid = alloc_target(m, how->t, vma_find(mv->mm, mv->vpn), mv->vpn, &mask);
+	} else if (!how->fall_back) {
+		n = &m->nodes[nid];
+		return zone_watermark_ok(n, n->wmin, mv->nr_pages) ? nid : NUMAB_NO_NODE;
+	}
+	return page_alloc_zonelist(m, nid, mask, mv->nr_pages, 0);
+}
+
 /* One page, one pass.  0 moved, else NUMAB_EAGAIN, NUMAB_EBUSY (for good) or NUMAB_ENOMEM. */
-static int unmap_and_move(struct numab_machine *m, struct move *mv, int nid, int mode, int pass,
-			  int cpu, uint64_t *cost_ps)
+static int unmap_and_move(struct numab_machine *m, const struct migration *how, struct move *mv,
+			  int pass, uint64_t *cost_ps)
 {
 	uint64_t *bits = page_bits(m, mv->pte);
-	int force = pass > FORCE_PASS;
+	int force = pass > FORCE_PASS, nid = new_page_nid(m, how, mv);
 
-	if (!zone_watermark_ok(&m->nodes[nid], m->nodes[nid].wmin, 1))
+	if (nid == NUMAB_NO_NODE)
 		return NUMAB_ENOMEM;
-	if ((mode == NUMAB_MIGRATE_ASYNC || !force) && draw(m, m->tun[NUMAB_T_migrate_again_ppm]))
+	if ((how->mode == NUMAB_MIGRATE_ASYNC || !force) &&
+	    draw(m, m->tun[NUMAB_T_migrate_again_ppm]))
 		return NUMAB_EAGAIN;
 	if (*bits & PG_WRITEBACK) {
-		if (mode != NUMAB_MIGRATE_SYNC)
+		if (how->mode != NUMAB_MIGRATE_SYNC)
 			return NUMAB_EBUSY;
 		if (!force)
 			return NUMAB_EAGAIN;
 		*bits &= ~PG_WRITEBACK;
 	}
-	if (mode == NUMAB_MIGRATE_ASYNC && draw(m, m->tun[NUMAB_T_migrate_fail_ppm]))
+	if (how->mode == NUMAB_MIGRATE_ASYNC && draw(m, m->tun[NUMAB_T_migrate_fail_ppm]))
 		return NUMAB_EBUSY;
-	tlb_flush_page(m, mv->mm, cpu, cost_ps);
+	if (mv->nr_pages == 1)
+		tlb_flush_page(m, mv->mm, how->cpu, cost_ps);
 	if (*bits & PG_PINNED)
 		return NUMAB_EAGAIN;
-	move_page(m, mv, nid);
+	if (mv->nr_pages == 1) {
+		move_page(m, mv, nid);
+	} else {
+		tlb_flush_range(m, mv->mm, cost_ps);
+		move_huge(m, mv, nid);
+	}
 	return 0;
 }
 
-struct tally {
-	uint64_t moved, failed, retry;
-	int nomem;
-};
-
 static void mm_migrate_pages_event(struct numab_machine *m, const struct mm *mm, uint64_t vpn,
-				   uint64_t nr, const struct tally *n, int mode, int reason)
+				   uint64_t nr, const struct tally *n, const struct migration *how)
 {
 	struct numab_event e;
 
@@ -101,15 +137,16 @@ static void mm_migrate_pages_event(struct numab_machine *m, const struct mm *mm,
 	e.vpn = vpn;
 	e.nr_pages = (uint32_t)nr;
 	e.aux = n->moved | n->failed << 32;
-	e.from = (int16_t)mode;
-	e.to = (int16_t)reason;
+	e.from = (int16_t)how->mode;
+	e.to = (int16_t)how->reason;
 	event_put(m, &e);
 }
 
-/* Linux: migrate_pages.  Pages that only ran out of retries, and those behind -ENOMEM, are not in
- * pgmigrate_fail. */
-static struct tally migrate_list(struct numab_machine *m, struct move *list, uint64_t nr, int nid,
-				 int mode, int reason, int cpu, uint64_t *cost_ps)
+/* Linux: migrate_pages, for everybody who moves pages: base pages and whole huge pages, each to a
+ * target of its own.  Pages that only ran out of retries, and those behind -ENOMEM, are not in
+ * pgmigrate_fail.  Each move's err says how it ended: NUMAB_EAGAIN when it was left over. */
+struct tally migrate_list(struct numab_machine *m, const struct migration *how, struct move *list,
+			  uint64_t nr, uint64_t *cost_ps)
 {
 	struct tally n = { 0, 0, 1, 0 };
 	const struct mm *mm = list[0].mm;
@@ -120,19 +157,16 @@ static struct tally migrate_list(struct numab_machine *m, struct move *list, uin
 		m->counters[NUMAB_C_migrate_passes]++;
 		n.retry = 0;
 		for (i = 0; i < nr && !n.nomem; i++) {
-			int err;
-
-			if (list[i].done)
+			if (list[i].err != NUMAB_EAGAIN)
 				continue;
-			err = unmap_and_move(m, &list[i], nid, mode, pass, cpu, cost_ps);
-			n.nomem = err == NUMAB_ENOMEM;
-			n.retry += err == NUMAB_EAGAIN;
-			n.failed += err == NUMAB_EBUSY;
-			n.moved += err == 0;
-			list[i].done = err == 0 || err == NUMAB_EBUSY;
+			list[i].err = unmap_and_move(m, how, &list[i], pass, cost_ps);
+			n.nomem = list[i].err == NUMAB_ENOMEM;
+			n.retry += list[i].err == NUMAB_EAGAIN;
+			n.failed += list[i].err == NUMAB_EBUSY ? list[i].nr_pages : 0;
+			n.moved += list[i].err == 0 ? list[i].nr_pages : 0;
 		}
 	}
-	mm_migrate_pages_event(m, mm, first, nr, &n, mode, reason);
+	mm_migrate_pages_event(m, mm, first, nr == 1 ? list[0].nr_pages : nr, &n, how);
 	return n;
 }
 
@@ -202,6 +236,22 @@ static uint64_t ns_price(const struct numab_machine *m, int tunable, uint64_t ti
 	return (uint64_t)m->tun[tunable] * PS_PER_NS * times;
 }
 
+/* A misplaced page moves without waiting, in the name of the task that touched it. */
+static struct tally migrate_misplaced(struct fault_ctx *c, struct move *mv, int nid)
+{
+	struct numab_machine *m = c->m;
+	struct migration how = { c->t, c->t->cpu, NUMAB_MIGRATE_ASYNC, NUMAB_MR_NUMA_MISPLACED, 0 };
+	struct tally n;
+
+	mv->to = nid;
+	mv->err = NUMAB_EAGAIN;
+	n = migrate_list(m, &how, mv, 1, &c->cost_ps);
+	m->counters[NUMAB_C_numa_pages_migrated] += n.moved;
+	c->cost_ps += n.moved ? ns_price(m, NUMAB_T_migrate_ns, n.moved) :
+				ns_price(m, NUMAB_T_migrate_fail_ns, 1);
+	return n;
+}
+
 /* Move the page of one entry to @nid, or say why not.  On success the entry maps the new page and
  * is accessible (patch 17: no second fault). */
 noinline int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int nid)
@@ -209,7 +259,6 @@ noinline int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int ni
 	struct numab_machine *m = c->m;
 	uint64_t *bits = page_bits(m, mv->pte);
 	int reason = migrate_admit(m, *bits, page_mapcount(m, *mv->pte), nid, 1, 1);
-	struct move list = *mv;
 	struct tally n;
 
 	if (reason) {
@@ -218,28 +267,10 @@ noinline int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int ni
 	}
 	if (m->external)
 		return ask_host(c, mv, bits, nid, 1);
-	n = migrate_list(m, &list, 1, nid, NUMAB_MIGRATE_ASYNC, NUMAB_MR_NUMA_MISPLACED, c->t->cpu,
-			 &c->cost_ps);
+	n = migrate_misplaced(c, mv, nid);
 	if (n.moved && !(*mv->pte & PTE_EXCL)) /* a record's only mapping: restored all the same */
 		pte_store(mv->span, mv->pte, restored_pte(mv->mm, mv->vpn, *mv->pte));
-	m->counters[NUMAB_C_numa_pages_migrated] += n.moved;
-	c->cost_ps += ns_price(m, n.moved ? NUMAB_T_migrate_ns : NUMAB_T_migrate_fail_ns, 1);
 	return tally_reason(&n);
-}
-
-static void move_huge(struct numab_machine *m, struct move *mv, int nid)
-{
-	uint64_t i;
-	int from = pg_nid(*mv->pte);
-
-	m->nodes[from].free += SLOT_PAGES;
-	page_take(m, nid, SLOT_PAGES);
-	mm_account(mv->mm, from, -(int64_t)SLOT_PAGES);
-	mm_account(mv->mm, nid, (int64_t)SLOT_PAGES);
-	slot_pmd_clear(mv->span, (mv->vpn - mv->span->base) / SLOT_PAGES);
-	for (i = 0; i < SLOT_PAGES; i++)
-		pte_store(mv->span, mv->pte + i,
-			  restored_pte(mv->mm, mv->vpn, moved_bits(m, mv->pte[i], nid)));
 }
 
 /* thp_native_migration: the huge page whose first entry is mv->pte moves whole, or not. */
@@ -247,36 +278,14 @@ int migrate_misplaced_huge(struct fault_ctx *c, struct move *mv, int nid)
 {
 	struct numab_machine *m = c->m;
 	int reason = migrate_admit(m, *mv->pte, 1, nid, SLOT_PAGES, 1);
-	struct tally n = { 0, 0, 1, 0 };
-	int pass;
+	struct tally n;
 
 	if (reason)
 		return reason; /* nothing leaks: the posting has no such path */
 	if (m->external)
 		return ask_host(c, mv, mv->pte, nid, NUMAB_SLOT_PAGES);
-	for (pass = 0; pass < MIGRATE_PASSES && n.retry; pass++) {
-		m->counters[NUMAB_C_migrate_passes]++;
-		n.retry = draw(m, m->tun[NUMAB_T_migrate_again_ppm]);
-		if (n.retry)
-			continue;
-		if (*mv->pte & PG_WRITEBACK)
-			n.failed = SLOT_PAGES;
-		else if (draw(m, m->tun[NUMAB_T_migrate_fail_ppm]))
-			n.failed = SLOT_PAGES;
-		else if (*mv->pte & PG_PINNED)
-			n.retry = 1;
-		else
-			n.moved = SLOT_PAGES;
-	}
-	if (n.moved) {
-		tlb_flush_range(m, mv->mm, &c->cost_ps);
-		move_huge(m, mv, nid);
-	}
-	mm_migrate_pages_event(m, mv->mm, mv->vpn, SLOT_PAGES, &n, NUMAB_MIGRATE_ASYNC,
-			       NUMAB_MR_NUMA_MISPLACED);
-	m->counters[NUMAB_C_numa_pages_migrated] += n.moved;
-	c->cost_ps += n.moved ? ns_price(m, NUMAB_T_migrate_ns, SLOT_PAGES) :
-				ns_price(m, NUMAB_T_migrate_fail_ns, 1);
+	mv->nr_pages = NUMAB_SLOT_PAGES;
+	n = migrate_misplaced(c, mv, nid);
 	return tally_reason(&n);
 }
 
@@ -300,19 +309,25 @@ static uint64_t isolate(struct numab_machine *m, struct mm *mm, const uint64_t *
 		if (pg_nid(*bits) == nid || (*bits & (PG_NO_LRU | PG_MOVING)))
 			continue;
 		*bits |= PG_MOVING;
-		list[nr].mm = mm;
-		list[nr].span = s;
-		list[nr].pte = pte;
-		list[nr].done = 0;
-		list[nr++].vpn = vpns[i];
+		list[nr++] = move_to(mm, s, pte, vpns[i], nid);
 	}
 	return nr;
+}
+
+/* Back onto the LRU lists, moved or not. */
+void putback_lru_pages(struct numab_machine *m, const struct move *list, uint64_t nr)
+{
+	uint64_t i;
+
+	for (i = 0; i < nr; i++)
+		*page_bits(m, list[i].pte) &= ~PG_MOVING;
 }
 
 int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vpns, uint64_t n,
 			    int nid, int mode, int reason)
 {
 	struct mm *mm = mm_get(m, pid);
+	struct migration how = { NULL, 0, mode, reason, 0 };
 	struct move *list;
 	struct tally t;
 	uint64_t i, nr;
@@ -336,10 +351,9 @@ int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vp
 	list[0].mm = mm;
 	list[0].vpn = n ? vpns[0] : 0;
 	nr = isolate(m, mm, vpns, n, nid, list);
-	t = migrate_list(m, list, nr, nid, mode, reason, m->ids[mm->tids[0]].task->cpu, NULL);
-	/* back onto the LRU lists, moved or not */
-	for (i = 0; i < nr; i++)
-		*page_bits(m, list[i].pte) &= ~PG_MOVING;
+	how.cpu = m->ids[mm->tids[0]].task->cpu;
+	t = migrate_list(m, &how, list, nr, NULL);
+	putback_lru_pages(m, list, nr);
 	mem_free(m, list, sizeof(*list) * (size_t)(n + 1));
 	if (t.nomem)
 		return fail(m, NUMAB_ENOMEM, "node %d has no free page above its min watermark",
@@ -423,6 +437,7 @@ static void apply_move(struct numab_machine *m, struct move *mv, const struct pe
 
 int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 {
+	struct migration how = { NULL, 0, NUMAB_MIGRATE_ASYNC, NUMAB_MR_NUMA_MISPLACED, 0 };
 	struct pending *p = NULL;
 	struct tally n = { 0, 0, 0, 0 };
 	struct move mv;
@@ -453,8 +468,7 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 	m->reasons[n.moved ? NUMAB_GO_MIGRATED : NUMAB_HOLD_HOST_REFUSED]++;
 	t = task_get(m, p->tid);
 	if (t) {
-		mm_migrate_pages_event(m, t->mm, p->vpn, p->nr_pages, &n, NUMAB_MIGRATE_ASYNC,
-				       NUMAB_MR_NUMA_MISPLACED);
+		mm_migrate_pages_event(m, t->mm, p->vpn, p->nr_pages, &n, &how);
 		if (t->mm->pid == p->pid)
 			task_numa_fault(m, t, nid, p->nr_pages, 1);
 	} else {

@@ -552,6 +552,72 @@ const char *numab_migrate_reason_name(int reason);
 int64_t numab_migrate_pages(struct numab_machine *m, int pid, const uint64_t *vpns, uint64_t n,
 			    int nid, int mode, int reason);
 
+/* Flags of the three calls below: the kernel's values, and three of ours.  Without V6 and V612 the
+ * rules are those of the 2012 series. */
+#define NUMAB_MF_STRICT 1
+#define NUMAB_MF_MOVE 2       /* pages mapped once */
+#define NUMAB_MF_MOVE_ALL 4   /* all pages */
+#define NUMAB_MF_LAZY 8       /* move at the next touch (patch 14) */
+#define NUMAB_MF_FALL_BACK 16 /* a full target falls back by distance, as migrate_pages in 2012 */
+#define NUMAB_MF_V6 32        /* the rules of 6.1 */
+#define NUMAB_MF_V612 64      /* the rules of 6.12 */
+
+struct numab_mbind_result {
+	uint64_t queued;     /* misplaced pages that were taken off their lists */
+	uint64_t moved;      /* of these, pages that moved (maybe to the node they were on) */
+	uint64_t failed;     /* of these, pages that did not: EIO to a strict caller */
+	uint64_t unmovable;  /* misplaced pages that could not be taken, shared ones not counted:
+			      * EIO to a strict caller of later kernels, nothing in 2012 */
+	uint64_t marked;     /* LAZY: entries marked */
+};
+/* mbind of the address space of @tid: walk a range, set its policy, move what is misplaced to
+ * where the new policy wants it (synchronously, in the name of @tid, reason MEMPOLICY_MBIND).
+ * @policy NULL: keep policies (MPOL_NOOP); mode NUMAB_MPOL_NONE: take them away.  @nodes: the mask
+ * as the caller of mbind gave it, @words 64-bit words, 0: empty; a page elsewhere is misplaced.
+ * Flags: STRICT, MOVE, MOVE_ALL, LAZY, V6, V612.  LAZY marks the range and moves nothing, also
+ * while automatic balancing is off: at its next touch a page follows a policy that has
+ * NUMAB_MPOL_F_MOF.
+ *
+ * Pages mapped more than once stay, and nobody hears of it, unless MOVE_ALL.  A huge page is split
+ * in 2012, later moved whole if the range has all of it.  Hugetlb memory is passed over.
+ *
+ * NUMAB_EIO: STRICT without MOVE, and a page is misplaced.  NUMAB_EFAULT: a hole; without @policy
+ * or with mode NONE holes are fine, but not: in 2012 one at the start (mode NONE) or nothing mapped
+ * from there on, later nothing mapped in the range.  On these two errors the policies stay and
+ * nothing moves, but what the walk has done before stays, as in the kernel: marks, and huge pages
+ * split.  NUMAB_ENOMEM, NUMAB_EINVAL, NUMAB_ESRCH change nothing.  What did not move is in *out,
+ * which may be NULL.  Linux: do_mbind, check_range; later queue_pages_range. */
+int numab_mbind(struct numab_machine *m, int tid, uint64_t vaddr, uint64_t size_bytes,
+		const struct numab_mpol *policy, const uint64_t *nodes, uint32_t words,
+		uint32_t flags, struct numab_mbind_result *out);
+/* Move pages of process @pid, vaddrs[i] to node nids[i]; nids NULL: only tell where they are.
+ * status[i]: the page's node afterwards, or a negative error number of Linux:
+ *	-2, -14  no page: 2012 -2; V6 -14 in anonymous private memory, else -2; V612 -2.
+ *	         Zero page: 2012 -2, later -14.  A page frame without a page: V612 -2, else -14
+ *	-14      no mapping, or (not when only asked) one that does not migrate
+ *	-13      mapped more than once, without MOVE_ALL
+ *	-16      not on a list; also the second mention of a page in one batch
+ *	-11      2012: still held by somebody after ten attempts
+ * @flags: MOVE, MOVE_ALL, V6, V612.  Migration is synchronous, reason SYSCALL.
+ *
+ * 2012: batches of 169, each entry with its own target; huge pages are split; returns 0.  Later:
+ * runs of equal targets that end at a page that cannot be queued; huge pages move whole; when a run
+ * does not move as a whole the call ends, the statuses of the run and of what follows are not
+ * written, and the number of pages not moved is returned.
+ * NUMAB_ENODEV: a target does not exist or has no memory; NUMAB_ENOMEM: it is full.  On these two
+ * the batches (and, with ENODEV of later kernels, the run) before are done, the failed one's
+ * statuses are not written.  Linux: do_pages_move, do_pages_stat. */
+int64_t numab_move_pages(struct numab_machine *m, int tid, int pid, uint64_t n,
+			 const uint64_t *vaddrs, const int32_t *nids, int32_t *status,
+			 uint32_t flags);
+/* Move the pages of process @pid that lie on node @from to node @to, in ascending order of
+ * addresses and in the name of @tid.  @flags: MOVE or MOVE_ALL; FALL_BACK, V6, V612.  Returns how
+ * many pages did not move though they were on a list, NUMAB_ENOMEM when the target is full (those
+ * before have moved), NUMAB_ENODEV: no such node.
+ * Linux: migrate_to_node, what migrate_pages(2) is made of. */
+int64_t numab_migrate_to_node(struct numab_machine *m, int tid, int pid, int from, int to,
+			      uint32_t flags);
+
 /* ---------------------------------------------------------------------------------------------
  * 4. Touching memory
  * ------------------------------------------------------------------------------------------- */

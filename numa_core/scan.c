@@ -166,8 +166,8 @@ static uint64_t base_run_end(const struct span *s, uint64_t slot, uint64_t end)
 }
 
 /* Mark [start, end) of one VMA; the TLB range flush is unconditional in version 2. */
-static uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
-				 uint64_t start, uint64_t end, uint64_t *cost_ps)
+uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
+			  uint64_t start, uint64_t end, uint64_t *cost_ps)
 {
 	uint64_t at = start, marked = 0;
 	struct numab_event e;

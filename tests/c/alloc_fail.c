@@ -380,6 +380,40 @@ static int64_t do_migrate(void)
 				   NUMAB_MR_SYSCALL);
 }
 
+/* The list of pages, the policy and the cut VMAs. */
+static int64_t do_mbind(void)
+{
+	const uint64_t mask = 1;
+	struct numab_mpol p;
+
+	memset(&p, 0, sizeof(p));
+	p.mode = NUMAB_MPOL_BIND;
+	p.nr_mask_words = 1;
+	p.mask = &mask;
+	return numab_mbind(machine, w.pid, 0x1004 * (uint64_t)NUMAB_PAGE_BYTES,
+			   0x18 * (uint64_t)NUMAB_PAGE_BYTES, &p, &mask, 1, NUMAB_MF_MOVE_ALL,
+			   NULL);
+}
+
+static int64_t do_move_pages(void)
+{
+	uint64_t vaddrs[8];
+	int32_t nids[8], status[8];
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		vaddrs[i] = (0x1004 + (uint64_t)i) * NUMAB_PAGE_BYTES;
+		nids[i] = i / 4;
+	}
+	return numab_move_pages(machine, w.pid, w.pid, 8, vaddrs, nids, status,
+				NUMAB_MF_MOVE_ALL | NUMAB_MF_V6);
+}
+
+static int64_t do_to_node(void)
+{
+	return numab_migrate_to_node(machine, w.pid, w.pid, 0, 1, NUMAB_MF_MOVE_ALL);
+}
+
 static int64_t do_set_cpu(void)
 {
 	return numab_task_set_cpu(machine, w.thread, numab_now_ns(machine) ? 1 : 0);
@@ -433,6 +467,9 @@ static const struct step steps[] = {
 	{ "mremap", do_mremap, 1 },
 	{ "munmap", do_munmap, 1 },
 	{ "migrate_pages", do_migrate, 1 },
+	{ "mbind", do_mbind, 1 },
+	{ "move_pages", do_move_pages, 1 },
+	{ "migrate_to_node", do_to_node, 1 },
 	{ "set_cpu", do_set_cpu, 1 },
 	{ "feed zipf", do_feed_zipf, 2 },
 	{ "feed a replay", do_feed_replay, 1 },

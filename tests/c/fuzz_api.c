@@ -475,6 +475,58 @@ static int64_t call_migrate_pages(void)
 				   (int)below(4), (int)below(8));
 }
 
+static uint32_t some_mf(void)
+{
+	static const uint32_t eras[] = { 0, 0, NUMAB_MF_V6, NUMAB_MF_V612 };
+
+	return one_in(30) ? (uint32_t)odd() :
+			    (uint32_t)below(one_in(4) ? 16 : 8) | eras[below(COUNT(eras))];
+}
+
+static int64_t call_mbind(void)
+{
+	uint64_t nodes[17];
+	struct numab_mbind_result out;
+	int64_t err;
+	int i;
+
+	for (i = 0; i < 17; i++)
+		nodes[i] = one_in(3) ? any() : i ? 0 : 1;
+	memset(&out, 0, sizeof(out));
+	err = numab_mbind(m, an_id(), a_vaddr(), a_size(), one_in(4) ? NULL : a_mpol(),
+			  one_in(40) ? NULL : nodes, (uint32_t)below(18), some_mf(),
+			  one_in(10) ? NULL : &out);
+	CHECK(out.moved + out.failed == out.queued);
+	return err;
+}
+
+static int64_t call_move_pages(void)
+{
+	static uint64_t vaddrs[400];
+	static int32_t nids[400], status[400];
+	uint64_t n = below(one_in(4) ? 401 : 40), at = a_vpn(), i;
+	int nid = an_nid(), pid = an_id();
+	int64_t left;
+
+	for (i = 0; i < n; i++) {
+		vaddrs[i] = one_in(100) ? odd() : (at + below(n)) * NUMAB_PAGE_BYTES;
+		nids[i] = nid = one_in(20) ? (one_in(10) ? an_nid() : (int)below(2)) : nid;
+	}
+	left = numab_move_pages(m, one_in(2) ? pid : an_id(), pid, n, one_in(40) ? NULL : vaddrs,
+				one_in(4) ? NULL : nids, one_in(40) ? NULL : status,
+				some_mf() & ~(uint32_t)(one_in(10) ? 0 : 9));
+	CHECK(left <= (int64_t)n);
+	return left;
+}
+
+static int64_t call_to_node(void)
+{
+	int pid = an_id();
+
+	return numab_migrate_to_node(m, one_in(2) ? pid : an_id(), pid, an_nid(), an_nid(),
+				     some_mf() & ~(uint32_t)(one_in(10) ? 0 : 9));
+}
+
 static int64_t call_access(void)
 {
 	struct numab_outcome out;
@@ -779,6 +831,9 @@ static const struct {
 	{ "page_set_flags", call_page_set_flags, 3, CLEAN },
 	{ "split_huge_page", call_split, 1, CLEAN },
 	{ "migrate_pages", call_migrate_pages, 4, PARTLY },
+	{ "mbind", call_mbind, 6, PARTLY },
+	{ "move_pages", call_move_pages, 6, PARTLY },
+	{ "migrate_to_node", call_to_node, 3, PARTLY },
 	{ "access", call_access, 30, PARTLY },
 	{ "access_rows", call_access_rows, 10, PARTLY },
 	{ "gup", call_gup, 3, PARTLY },
@@ -987,6 +1042,9 @@ static void no_memory_of_no_machine(void)
 	REFUSED(numab_page_set_flags(NULL, 1, 0, 0, 0));
 	REFUSED(numab_split_huge_page(NULL, 1, 0));
 	REFUSED(numab_migrate_pages(NULL, 1, NULL, 0, 0, 0, 0));
+	REFUSED(numab_mbind(NULL, 1, 0, 4096, NULL, NULL, 0, 0, NULL));
+	REFUSED(numab_move_pages(NULL, 1, 1, 0, NULL, NULL, NULL, 0));
+	REFUSED(numab_migrate_to_node(NULL, 1, 1, 0, 0, NUMAB_MF_MOVE));
 	REFUSED(numab_access(NULL, 1, 0, 0, NULL));
 	REFUSED(numab_access_rows(NULL, 1, &row, 1, NULL));
 	REFUSED(numab_gup(NULL, 1, 0, 0, 0));
