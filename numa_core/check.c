@@ -151,8 +151,8 @@ static int check_queue(struct numab_machine *m, int cpu)
 	    rq->nr_tasks != q->nr || (rq->curr && !task_get(m, rq->curr)))
 		return BROKEN(m, "CPU %d counts %d runnable tasks of weight %llu; has %d, %llu",
 			      cpu, rq->nr_running, (ull)rq->load_weight, running, (ull)load);
-	if (rq->onnode_running != on || rq->offnode_running != off ||
-	    rq->offnode_weight != contrib)
+	if (!m->homes_unqueued && (rq->onnode_running != on || rq->offnode_running != off ||
+				   rq->offnode_weight != contrib))
 		return BROKEN(m, "CPU %d counts %d tasks on-node, %d off-node; has %d, %d", cpu,
 			      rq->onnode_running, rq->offnode_running, on, off);
 	return 0;

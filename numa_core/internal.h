@@ -400,6 +400,7 @@ struct numab_machine {
 	uint64_t ring_vpn, ring_end, ring_kinds;
 
 	int hook_failed;
+	int homes_unqueued; /* on-node and off-node counts are wrong, as posted (home_requeue) */
 	int busy;      /* accesses are under way: tasks are not moved under them */
 	int nr_moving; /* moves that wait */
 	numab_place_fn place;

@@ -9,6 +9,9 @@
 #include "internal.h"
 #include "policies/policies.c"
 
+#define POLICY_FLAGS \
+	(NUMAB_POLICY_SCANS | NUMAB_POLICY_MOF | NUMAB_POLICY_HOME | NUMAB_POLICY_PLACE)
+
 int numab_nr_policies(void)
 {
 	return NR_BUILTIN_POLICIES;
@@ -35,9 +38,9 @@ int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *p)
 		return NUMAB_EINVAL;
 	if (!p || !p->name || !p->name[0] || strlen(p->name) >= sizeof(m->policy.name))
 		return fail(m, NUMAB_EINVAL, "a policy needs a name of 1 to 31 characters");
-	if (p->flags & ~(uint32_t)(NUMAB_POLICY_SCANS | NUMAB_POLICY_MOF | NUMAB_POLICY_HOME))
-		return fail(m, NUMAB_EINVAL, "policy %s: flags 0x%x, permitted 0x0..0x7", p->name,
-			    p->flags);
+	if (p->flags & ~(uint32_t)POLICY_FLAGS)
+		return fail(m, NUMAB_EINVAL, "policy %s: flags 0x%x, permitted 0x0..0x%x", p->name,
+			    p->flags, POLICY_FLAGS);
 	if ((p->flags & NUMAB_POLICY_MOF) && !p->filter)
 		return fail(m, NUMAB_EINVAL, "policy %s: NUMAB_POLICY_MOF needs a filter", p->name);
 	m->policy.ops = *p;

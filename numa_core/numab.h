@@ -91,7 +91,9 @@ typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t ne
 				int zeroed);
 
 /* A hint of the scheduler's: called at most once per task and pass over the address space, inside
- * the accounting of a misplaced fault, where the kernel runs task_numa_placement.  It may call
+ * the accounting of a misplaced fault.  Under NUMAB_POLICY_PLACE the core compares the statistics
+ * itself, and asks only when the task and its memory are not together: where the kernel runs
+ * task_numa_find_placement.  Otherwise it stands for task_numa_placement as a whole.  It may call
  * numab_task_set_home(), numab_task_set_cpu() and numab_task_swap(), nothing that runs time.
  * Return 0, or non-zero to end the run at the next safe point with NUMAB_EHOST. */
 typedef int (*numab_place_fn)(void *ud, struct numab_machine *m, int tid);
@@ -209,6 +211,7 @@ typedef void (*numab_filter_fn)(void *ud, const struct numab_fault *fault,
 #define NUMAB_POLICY_SCANS 1 /* the tick hook queues scans */
 #define NUMAB_POLICY_MOF 2   /* the internal per-node policies carry migrate-on-fault */
 #define NUMAB_POLICY_HOME 4  /* a task without policy belongs to its home node, if it has one */
+#define NUMAB_POLICY_PLACE 8 /* the core runs task_numa_placement of patch 29: see numab_place_fn */
 
 /* A policy on the foundation: its traits and its per-fault filter. */
 struct numab_policy {

@@ -32,7 +32,58 @@ int hook_result(struct numab_machine *m, int err)
 	return fail(m, NUMAB_EHOST, "a hook of the host's failed");
 }
 
-/* Once per pass over the address space and task, and only on a misplaced fault (patch 16). */
+/* The node with the largest share of a task's, or an address space's, faults; the lowest id among
+ * equals, none where all round to nothing. */
+static int heaviest(const struct numab_machine *m, const uint64_t *faults, uint64_t total)
+{
+	uint64_t best = 0;
+	int i, nid = NUMAB_NO_NODE;
+
+	for (i = 0; i < m->nr_nodes; i++) {
+		uint64_t w = numab_weight(faults[m->nids[i]], total);
+
+		if (w > best) {
+			best = w;
+			nid = m->nids[i];
+		}
+	}
+	return nid;
+}
+
+/* As posted the home node is written as it is, so that a queued task leaves counts behind that it
+ * never was in. */
+static void write_home(struct numab_machine *m, struct task *t, int nid)
+{
+	if (m->tun[NUMAB_T_home_requeue]) {
+		sched_setnode(m, t, nid);
+		return;
+	}
+	m->homes_unqueued |= t->queued && t->home != nid;
+	t->home = nid;
+}
+
+/* The task, its address space and the running node agree: it is at home, and scans can slow down.
+ * Returns whether they do; if not, scans become quick again and another CPU is to be looked for. */
+static int task_is_placed(struct numab_machine *m, struct task *t)
+{
+	struct mm *mm = t->mm;
+	uint64_t max = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_period_max_ms];
+	int task_nid = heaviest(m, t->faults, t->fault_tot);
+	int mm_nid = heaviest(m, mm->faults, mm->fault_tot), i;
+
+	for (i = 0; i < m->nr_nodes; i++)
+		mm->faults[m->nids[i]] >>= 1;
+	if (task_nid != t->nid || mm_nid != t->nid) {
+		t->numa_scan_period = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_period_min_ms];
+		return 0;
+	}
+	t->numa_scan_period = 2 * t->numa_scan_period < max ? 2 * t->numa_scan_period : max;
+	write_home(m, t, t->nid);
+	return 1;
+}
+
+/* Once per pass over the address space and task (patch 29); the search for another CPU is the
+ * host's. */
 static void task_numa_placement(struct numab_machine *m, struct task *t)
 {
 	int seq = t->mm->numa_scan_seq, home = t->home, next_cpu = t->next_cpu;
@@ -40,6 +91,12 @@ static void task_numa_placement(struct numab_machine *m, struct task *t)
 	if (seq == t->numa_scan_seq)
 		return;
 	t->numa_scan_seq = seq;
+	if (m->policy.ops.flags & NUMAB_POLICY_PLACE) {
+		if (!t->mm->fault_tot || !t->fault_tot)
+			return;
+		if (task_is_placed(m, t))
+			return;
+	}
 	if (!m->place)
 		return;
 	if (m->place(m->place_ud, m, t->tid))

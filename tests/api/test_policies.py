@@ -35,7 +35,7 @@ class Moron(Policy):
 
 class HomeNode(Policy):
     name = "py_home_node"
-    uses_home = True
+    uses_home = places = True
 
     def filter(self, fault):
         want = fault.home_nid if fault.home_nid >= 0 else fault.cpu_nid
@@ -108,7 +108,7 @@ def test_in_python_the_same_bits(built_in, policy, name):
 @pytest.mark.parametrize("name", ["moron", "home_node"])
 def test_in_c_the_same_bits(built_in, c_library, name):
     policy = Policy()
-    policy.uses_home = name == "home_node"
+    policy.uses_home = policy.places = name == "home_node"
     policy.native_filter = ctypes.cast(getattr(c_library, name), ctypes.c_void_p).value
     assert outcome(policy) == built_in[name]
 

@@ -131,8 +131,9 @@ void print_vmstat(const Machine &m, const char *title)
 
 /* ---- the core owns the ticks ---- */
 
-/* Placement is the host's: the core calls at most once per task and pass over the address space,
- * inside the accounting of a misplaced fault. */
+/* Called at most once per task and pass over the address space, inside the accounting of a
+ * misplaced fault: by every policy's placement, or only where the core's own finds task and memory
+ * apart. */
 struct Scheduler {
 	int calls = 0;
 
@@ -145,18 +146,35 @@ struct Scheduler {
 	}
 };
 
+/* The series' policy without its placement, which is then the host's. */
+struct numab_policy home_node_placed_by_host()
+{
+	struct numab_policy policy = {};
+
+	for (int i = 0; i < numab_nr_policies(); i++)
+		if (!std::strcmp(numab_policy(i)->name, "home_node"))
+			policy = *numab_policy(i);
+	policy.flags &= ~static_cast<uint32_t>(NUMAB_POLICY_PLACE);
+	return policy;
+}
+
 /* Expect what embed.c's closed part has, but for the first touches: hold 512, move 512, local 512.
- * Only the second scan's faults are misplaced: one call of the hook. */
-void ticks()
+ * Only the second scan's faults are misplaced: one call of the hook, unless the core places, which
+ * finds the task where its faults are and asks nobody.  Its home is node 1 either way. */
+void ticks(bool host_places)
 {
 	Scheduler scheduler;
 	Machine m(0, Scheduler::place, &scheduler);
 	int tid = new_process(m);
+	struct numab_policy policy = home_node_placed_by_host();
+	struct numab_task_info info;
 	std::vector<numab_row> rows = sweep(); /* must stay in place while the core runs them */
 	std::vector<numab_event> events(8192);
 	int kinds[NUMAB_EV_SPLIT + 1] = {};
 	numab_stop stop;
 
+	if (host_places)
+		m(numab_use_own_policy(m.get(), &policy));
 	m(numab_events(m.get(), 8192, 1, 0, UINT64_MAX));
 	m(numab_feed_rows(m.get(), tid, rows.data(), rows.size(), 0));
 	do {
@@ -166,14 +184,17 @@ void ticks()
 			kinds[events[i].kind]++;
 	} while (stop.why != NUMAB_STOP_UNTIL);
 
-	print_vmstat(m, "ticks");
+	if (!host_places)
+		print_vmstat(m, "ticks");
 	CHECK(m.count(NUMAB_C_numa_pte_updates) == 3 * 512);
 	CHECK(m.count(NUMAB_C_numa_hint_faults) == 3 * 512);
 	CHECK(m.count(NUMAB_C_numa_hint_faults_local) == 512);
 	CHECK(m.count(NUMAB_C_numa_pages_migrated) == 512);
 	CHECK(m.count(NUMAB_C_pgfault) == 3);
 	CHECK(m.count(NUMAB_C_events_dropped) == 0);
-	CHECK(scheduler.calls == 1);
+	m(numab_task_info(m.get(), tid, &info));
+	CHECK(scheduler.calls == (host_places ? 1 : 0));
+	CHECK(info.home_nid == 1);
 	CHECK(kinds[NUMAB_EV_HINT] == 3 * 512 && kinds[NUMAB_EV_MIGRATE] == 512);
 	CHECK(kinds[NUMAB_EV_SCAN] == 3 && kinds[NUMAB_EV_PASS] == 3);
 	CHECK(numab_check(m.get()) == 0);
@@ -240,7 +261,8 @@ void copies()
 int main()
 {
 	try {
-		ticks();
+		ticks(false);
+		ticks(true);
 		copies();
 	} catch (const std::exception &e) {
 		std::fprintf(stderr, "%s\n", e.what());

@@ -474,3 +474,39 @@ def test_fork_resets_a_single_threaded_parent_and_the_child_copies_that():
         assert m.task_info(tid)["mm_numa_scan_seq"] == 0
         assert m.task_info(tid)["mm_numa_next_scan"] == 250
     assert m.task_info(child)["numa_scan_period_ms"] == 1000
+
+
+# ---- 6.4: placement, by hand -----------------------------------------------------------------
+
+def tick_and_scan(m, tid):
+    m.set_now(m.now_ns + 70_000 * MS)
+    m.account(tid, 33_000 * MS)
+    assert m.tick(tid) == 1
+    m.task_work(tid)
+
+
+def test_placement_at_home_doubles_the_period_and_away_searches():
+    """Page on 1, task on 0; a hint, pass 1, the page comes: task and mm [1, 0] of 1, best 0 both.
+    Home 0, period 2 x 2000; the mm's halve.
+
+    Then 8 hints on it from 0 (tag and home agree), the task goes to 1 without a home, a hint, pass
+    2, the page comes:  task [9, 1] of 10 -> [4, 0] of 5 -> [4, 1] of 6,  mm [9, 2] of 6
+    best 0 both (666; 1000), running on 1: period 2000, a search, no home.
+    """
+    m = machine(tunables=PTE_ONLY)
+    pid = mapped(m)
+    m.populate(pid, [BASE // PAGE], [1], 1)
+    hint(m, pid)
+    tick_and_scan(m, pid)
+    assert m.access(pid, BASE, 0)[1] == "GO_MIGRATED"
+    assert (m.task_info(pid)["home_nid"], m.task_info(pid)["numa_scan_period_ms"]) == (0, 4000)
+    assert (m.task_faults(pid), m.mm_faults(pid), m.placed) == ([1, 0], [1, 0], [])
+    for _ in range(8):
+        hint(m, pid)
+    m.task_set_home(pid, -1)
+    m.task_set_cpu(pid, 1)
+    hint(m, pid)
+    tick_and_scan(m, pid)
+    assert m.access(pid, BASE, 0)[1] == "GO_MIGRATED"
+    assert (m.task_info(pid)["home_nid"], m.task_info(pid)["numa_scan_period_ms"]) == (-1, 2000)
+    assert (m.task_faults(pid), m.mm_faults(pid), m.placed) == ([4, 1], [4, 1], [pid])

@@ -64,6 +64,7 @@ class OracleMachine:
                          for i, a in enumerate(nids) for j, b in enumerate(nids)}
         self.hz = hz
         self.now_ns = 0
+        self.placed = []
         self.tunables = {name: row[0] for name, row in names.TUNABLES.items()}
         self.counters = dict.fromkeys(names.COUNTERS, 0)
         self.reasons = dict.fromkeys(names.REASONS, 0)

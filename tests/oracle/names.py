@@ -59,6 +59,7 @@ TUNABLES = {
     "pmd_batch_migrate": (1, 0, 1),
     "last_nid_transfer": (0, 0, 1),
     "home_alloc": (1, 0, 1),
+    "home_requeue": (1, 0, 1),
     "count_pages_not_faults": (0, 0, 1),
     "leak_on_refused_migrate": (0, 0, 1),
     "rate_limit": (0, 0, 1),
@@ -79,6 +80,7 @@ AS_POSTED = {
     "pmd_mark_same_node_only": 0,
     "pmd_batch_migrate": 0,
     "leak_on_refused_migrate": 1,
+    "home_requeue": 0,
 }
 
 PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC = 0, 1, 2, 4
@@ -91,11 +93,11 @@ MPOL_NONE, MPOL_LOCAL, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE = range(5)
 MPOL_F_MOF = 8
 
 # Traits of the machine's own policy.
-POLICY_SCANS, POLICY_MOF, POLICY_HOME = 1, 2, 4
+POLICY_SCANS, POLICY_MOF, POLICY_HOME, POLICY_PLACE = 1, 2, 4, 8
 POLICIES = {
     "off": 0,
     "moron": POLICY_SCANS | POLICY_MOF,
-    "home_node": POLICY_SCANS | POLICY_MOF | POLICY_HOME,
+    "home_node": POLICY_SCANS | POLICY_MOF | POLICY_HOME | POLICY_PLACE,
 }
 
 MIGRATE_ASYNC, MIGRATE_SYNC_LIGHT, MIGRATE_SYNC = range(3)

@@ -1,12 +1,11 @@
-"""Fault statistics of tasks and address spaces (6.1 to 6.3)."""
+"""Fault statistics of tasks and address spaces, and what follows from them (section 6)."""
+
+from .names import NO_NODE, POLICY_PLACE
+from .node import running_node
 
 
 def task_numa_fault(m, task, nid, pages, misplaced):
-    """Account a hinting fault to @nid (patches 15, 16, 29): 1 a call, whatever @pages is.
-
-    The rest of task_numa_placement is the scheduler's; here only its gate is kept: at most once
-    per pass over the address space, and only on a misplaced fault (6.4, step 1).
-    """
+    """Account a hinting fault to @nid (patches 15, 16, 29): 1 a call, whatever @pages is."""
     count = pages if m.tunables["count_pages_not_faults"] else 1
     mm = task.mm
     task.fault_tot += count
@@ -14,8 +13,41 @@ def task_numa_fault(m, task, nid, pages, misplaced):
     task.faults[nid] = task.faults.get(nid, 0) + count
     mm.fault_tot += count
     mm.faults[nid] = mm.faults.get(nid, 0) + count
-    if misplaced and mm.scan_seq != task.scan_seq:
-        task.scan_seq = mm.scan_seq
+    if misplaced:
+        task_numa_placement(m, task)
+
+
+def task_numa_placement(m, task):
+    """6.4: at most once per pass over the address space.  What the policy does not do itself, and
+    task_numa_find_placement, is the host's: ``placed`` notes the calls."""
+    mm = task.mm
+    if mm.scan_seq == task.scan_seq:
+        return
+    task.scan_seq = mm.scan_seq
+    if m.policy_flags & POLICY_PLACE:
+        if mm.fault_tot == 0 or task.fault_tot == 0:
+            return
+        best_mm, best_task = heaviest(m, mm), heaviest(m, task)
+        for nid in mm.faults:
+            mm.faults[nid] >>= 1
+        here = running_node(m, task)
+        if best_mm == best_task == here:
+            longest = m.tunables["scan_period_max_ms"]
+            task.scan_period = min(longest, 2 * task.scan_period)
+            task.home = here
+            return
+        task.scan_period = m.tunables["scan_period_min_ms"]
+    m.placed.append(task.tid)
+
+
+def heaviest(m, owner):
+    """The node with the largest weight of @owner's faults, the lowest id first; or none."""
+    best, best_nid = 0, NO_NODE
+    for nid in sorted(m.nodes):
+        share = weight(owner.faults.get(nid, 0), owner.fault_tot)
+        if share > best:
+            best, best_nid = share, nid
+    return best_nid
 
 
 def reset_ptenuma_scan(m, task):

@@ -54,6 +54,8 @@ class CoreUnderTest:
             if ffi.string(lib.numab_counter_kind(index)) != b"ABSENT"}
         self.reason_rows = rows(lib.numab_nr_reasons(), lib.numab_reason_name)
         self.reason_names = {index: name for name, index in self.reason_rows.items()}
+        self.placed = []
+        self.place = ffi.callback("int(void *, struct numab_machine *, int)", self.note_place)
         self.m = ffi.gc(self.create(nodes, cpu_nid, distance, hz), lib.numab_destroy)
         self.nr_node_ids = lib.numab_nr_node_ids(self.m)
         self.use_policy(policy)
@@ -62,8 +64,11 @@ class CoreUnderTest:
         self.page_out = ffi.new("struct numab_page *")
         self.task_out = ffi.new("struct numab_task_info *")
 
-    @staticmethod
-    def create(nodes, cpu_nid, distance, hz):
+    def note_place(self, _ud, _machine, tid):
+        self.placed.append(tid)
+        return 0
+
+    def create(self, nodes, cpu_nid, distance, hz):
         specs = ffi.new("struct numab_node[]", len(nodes))
         for spec, (nid, pages, *marks) in zip(specs, nodes):
             spec.nid, spec.pages = nid, pages
@@ -72,7 +77,8 @@ class CoreUnderTest:
         table = ffi.new("uint8_t[]", [step for row in distance for step in row])
         config = ffi.new("struct numab_config *", {
             "size": ffi.sizeof("struct numab_config"), "hz": hz, "nr_nodes": len(nodes),
-            "nr_cpus": len(cpu_nid), "nodes": specs, "cpu_nid": cpus, "distance": table})
+            "nr_cpus": len(cpu_nid), "nodes": specs, "cpu_nid": cpus, "distance": table,
+            "place": self.place})
         out = ffi.new("struct numab_machine **")
         check(lib.numab_create(config, out, ffi.NULL, 0))
         return out[0]

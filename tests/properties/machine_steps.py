@@ -413,6 +413,22 @@ class Steps(Pair):
             self.both("tick", tid)
             self.both("task_work", tid)
 
+    @step(3, when=have_vma, which=ANY, first=ANY, pages=Number(1, 12), rounds=Number(1, 6),
+          cpus=Several(CPU, 1, 3), write=BIT)
+    def passes(self, which, first, pages, rounds, cpus, write):
+        """Whole passes of the scanner and hints after each, two rounds on a CPU: placement."""
+        tid, _, vma = self.task_vma(which)
+        self.both("set", "scan_size_mb", 256)
+        for number in range(rounds):
+            self.both("task_set_cpu", tid, cpus[number // 2 % len(cpus)])
+            self.both("set_now", self.oracle.now_ns + 70_000 * MS)
+            self.both("account", tid, 33_000 * MS)
+            self.both("tick", tid)
+            self.both("task_work", tid)
+            for page in range(pages):
+                vpn = vma.start + (first + page) % (vma.end - vma.start)
+                self.both("access", tid, vpn * PAGE, write)
+
     @step(1, when=have_task, who=ANY)
     def task_work(self, who):
         self.both("task_work", self.tid(who))

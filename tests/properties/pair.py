@@ -54,7 +54,7 @@ class Pair:
 
     def compare(self):
         """Everything observable; then the subject's own invariants."""
-        for what in ("counters", "reasons", "access_matrix"):
+        for what in ("counters", "reasons", "access_matrix", "placed"):
             self.same(what)
         for nid in self.oracle.nodes:
             self.same("node_info", nid)

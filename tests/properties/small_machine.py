@@ -22,7 +22,8 @@ SIZES = {
 }
 SWITCHES = (
     "numa_balancing", "scan_rewind_bug", "small_vma_skip", "pmd_mark", "pmd_mark_same_node_only",
-    "pmd_batch_migrate", "last_nid_transfer", "home_alloc", "count_pages_not_faults",
+    "pmd_batch_migrate", "last_nid_transfer", "home_alloc", "home_requeue",
+    "count_pages_not_faults",
     "leak_on_refused_migrate", "rate_limit", "thp", "thp_native_migration", "zero_page",
     "policy_table_ready", "arch_x86", "tlb_x86_local_only", "tlb_x86_no_flush",
     "tlb_generic_local")

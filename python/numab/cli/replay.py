@@ -4,8 +4,9 @@ The trace is looped over one address space for --duration of virtual time (or --
 Without --start, two starts are shown: first touch, and everything on the first node with memory,
 which is what a single-threaded initialisation leaves.
 
-No task has a home node here (the scheduler's side is not modelled), so home_node means: a page goes
-to the running node after two hinting faults in a row that agree.
+Threads stay on their CPUs.  home_node: a page goes to its task's home node after two hinting faults
+in a row that agree; home is where a task and its memory were found together, until then the node
+it runs on.
 
   numab replay tests/data/sort-small.npz --machine 2s --policy off,home_node
 """

@@ -77,7 +77,9 @@ class Policy:
     native speed set ``native_filter`` to the address of a C function of type
     ``numab_filter_fn`` (an int, e.g. ``numba.cfunc(...).address``), which then decides instead.
     ``place`` is called at most once per task and pass over the address space, inside the
-    accounting of a misplaced fault, and may move tasks or set their home node.
+    accounting of a misplaced fault, and may move tasks or set their home node.  With ``places``
+    the core compares the fault statistics first, as patch 29 does (period, home node), and calls
+    it only when the task is not where its memory is.
 
     A filter must depend on nothing but its argument: :meth:`Task.probe` asks it too.
 
@@ -101,6 +103,8 @@ class Policy:
     migrates: bool = True
     #: A task without policy belongs to its home node, if it has one.
     uses_home: bool = False
+    #: The core runs task_numa_placement of patch 29.
+    places: bool = False
     #: Address of a C function that decides instead of ``filter``.
     native_filter: int | None = None
 
@@ -118,6 +122,7 @@ class Policy:
         flags = lib.NUMAB_POLICY_SCANS if self.scans else 0
         flags |= lib.NUMAB_POLICY_MOF if self.migrates else 0
         flags |= lib.NUMAB_POLICY_HOME if self.uses_home else 0
+        flags |= lib.NUMAB_POLICY_PLACE if self.places else 0
         if not isinstance(self.name, str) or "\0" in self.name:
             raise InvalidArgument(f"policy name {shown(self.name)}, permitted: 1..31 characters")
         native = self.native_filter
