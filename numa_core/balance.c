@@ -75,16 +75,17 @@ static int same_load(const struct numab_rq *a, const struct numab_rq *b)
 }
 
 /* Could load_balance find anything?  With equal loads on every CPU no group is busier than its own,
- * so that it would leave through find_busiest_group before anything but the state of a balanced
- * domain is touched. */
+ * and with one task on each none exceeds its capacity, so that it would leave through
+ * find_busiest_group before anything but the state of a balanced domain is touched. */
 static int worth_asking(const struct numab_machine *m, const struct domain *d, int this_cpu)
 {
 	int even = !(d->flags & NUMAB_SD_UNEVEN), others = 0, offnode = 0, cpu;
+	int enough = d->flags & NUMAB_SD_SINGLE ? 2 : 1;
 
 	for (cpu = next_cpu(m, d->span, -1); cpu >= 0; cpu = next_cpu(m, d->span, cpu)) {
 		const struct numab_rq *rq = &m->rqs[cpu];
 
-		others |= cpu != this_cpu && rq->nr_running;
+		others |= cpu != this_cpu && rq->nr_running >= enough;
 		offnode |= rq->offnode_running > 0;
 		even = even && same_load(rq, &m->rqs[this_cpu]);
 		if (others && !even)
@@ -221,8 +222,9 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 			    nr < MAX_DOMAINS ? nr : MAX_DOMAINS - 1);
 	if (!d)
 		return 0;
-	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_OFFNODE | NUMAB_SD_UNEVEN))
-		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0x7", d->flags);
+	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_OFFNODE | NUMAB_SD_UNEVEN |
+				   NUMAB_SD_SINGLE))
+		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0xf", d->flags);
 	if (!d->max_interval_ms || d->max_interval_ms > 1000000)
 		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..1000000",
 			    d->max_interval_ms);
@@ -239,21 +241,16 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 static int read_masks(struct numab_machine *m, int cpu, const struct numab_domain *d,
 		      struct domain *to)
 {
-	uint32_t words = cpu_words(m), i;
 	int err = cpus_copy(m, d->span, d->nr_mask_words, to->span);
 
 	if (!err && d->group) {
-		to->group = to->span + words;
+		to->group = to->span + cpu_words(m);
 		err = cpus_copy(m, d->group, d->nr_mask_words, to->group);
 	}
 	if (err)
 		return err;
 	if (!in_cpus(to->span, cpu))
 		return fail(m, NUMAB_EINVAL, "CPU %d is not in the span of its domain", cpu);
-	for (i = 0; d->group && i < words; i++)
-		if (to->group[i] & ~to->span[i])
-			return fail(m, NUMAB_EINVAL, "CPU %d: its group is not within the span",
-				    cpu);
 	return 0;
 }
 

@@ -368,6 +368,7 @@ int numab_rq_move_tail(struct numab_machine *m, int tid);
 #define NUMAB_SD_NEWIDLE 1 /* also when the CPU has just run out of work */
 #define NUMAB_SD_OFFNODE 2 /* a task off its home node is work for the hook, whatever the loads */
 #define NUMAB_SD_UNEVEN 4  /* equal loads do not mean balance: the CPUs differ in power */
+#define NUMAB_SD_SINGLE 8  /* CPUs with one task each are no work: every group has room for them */
 struct numab_domain {
 	uint32_t flags;              /* NUMAB_SD_* */
 	uint32_t max_interval_ms;    /* a balanced domain's interval doubles while it is below */
@@ -386,9 +387,10 @@ struct numab_domain {
  * CPU looks at each level whose interval has passed (busy CPUs at busy_factor times the interval).
  * Only the first idle CPU of its group, or else the group's first, goes on from there; the others
  * stop at this level.  The hook is called unless there is certainly nothing to do: no other CPU of
- * the span has a runnable task, or all have the same number of them and the same loads (see the
- * flags for the exceptions).  Where it is not called, the level's state changes as it would
- * for a balanced domain.  NUMAB_EINVAL, NUMAB_ENOMEM.  Linux: rebalance_domains, idle_balance. */
+ * the span has a runnable task (SINGLE: two), or all have the same number of them and the same
+ * loads (see the flags for the exceptions).  Where it is not called, the level's state changes as
+ * it would for a balanced domain.  NUMAB_EINVAL, NUMAB_ENOMEM.  Linux: rebalance_domains,
+ * idle_balance. */
 int numab_set_domain(struct numab_machine *m, int cpu, int level,
 		     const struct numab_domain *domain);
 enum numab_cpu_idle { NUMAB_CPU_IDLE, NUMAB_CPU_NOT_IDLE, NUMAB_CPU_NEWLY_IDLE };

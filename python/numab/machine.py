@@ -18,6 +18,7 @@ from numa_core.errors import InvalidArgument, NoSuchTask
 from .arguments import CPU, ID, U32, U64, choice, flag, names, records, shown, whole
 from .policies import Policy, check_policy
 from .process import Process
+from .sched import Scheduler, answer, scheduler_of
 from .task import ROWS_FROM, Task
 from .topology import Topology
 from .tunables import Tunables
@@ -139,6 +140,9 @@ class Machine:
         All switches as the posting of 13 Nov 2012 had them, instead of mended.
     external : bool
         The host owns time and pages: see ``numab.h`` section 6.
+    sched : str or Scheduler, optional
+        None: tasks stay where they are put; ``"2012"`` or a :class:`numab.sched.Scheduler`: loads
+        are balanced as by Linux 3.7 with patch 28.
     watermarks : mapping, optional
         nid to (min, low, high) in pages; default: as Linux computes them.
 
@@ -163,6 +167,7 @@ class Machine:
         tunables: Mapping[str, int] | None = None,
         as_posted: bool = False,
         external: bool = False,
+        sched: Union[str, Scheduler, None] = None,
         watermarks: Mapping[int, tuple[int, int, int]] | None = None,
     ) -> None:
         if not isinstance(topology, Topology):
@@ -174,20 +179,26 @@ class Machine:
         for node in topology.nodes:
             cpu_nid[list(node.cpus)] = node.nid
         self._policy: Policy | None = None
+        chosen = scheduler_of(sched)
         self._h = Handle(
             nodes, cpu_nid.tolist(), topology.distance, hz=whole("hz", hz, U32),
             seed=whole("seed", seed, U64), external=flag("external", external),
-            place=self._place,
+            place=self._place, balance=self._balance if chosen else None,
         )
         self.tunables = Tunables(self._h)
         if flag("as_posted", as_posted):
             self._h.check(lib.numab_set_as_posted(self._h.m, 1))
         self.tunables.update_checked(tunables or {})
         self.policy = policy  # type: ignore[assignment]
+        if chosen:
+            self._balancer = chosen.attach(self._h, topology)
         #: Live counters by kernel name.
         self.counters = Counters(self._h)
         self._reasons = self._h.view(lib.numab_reasons(self._h.m), (len(_REASONS),))
         self.nr_node_ids: int = lib.numab_nr_node_ids(self._h.m)
+
+    def _balance(self, cpu: int, level: int, idle: int) -> int:
+        return answer(self._balancer, cpu, level, idle)
 
     def _place(self, tid: int) -> None:
         if self._policy is not None:

@@ -165,7 +165,7 @@ static int64_t a_domain(struct numab_machine *machine)
 
 	group[0] = span[0] & (one_in(20) ? odd() : any() | 1);
 	group[1] = 0;
-	d.flags = (uint32_t)below(one_in(20) ? 16 : 8);
+	d.flags = (uint32_t)below(one_in(20) ? 32 : 16);
 	d.max_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(40);
 	d.balance_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
 	d.busy_factor = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(4);

@@ -200,6 +200,21 @@ def test_unless_the_domain_says_that_there_may_be_something():
     assert calls((1,), always=True) > 0
 
 
+def test_a_cpu_of_one_task_is_no_work_where_every_group_has_room_for_it():
+    """SINGLE.  CPU 1 idles beside CPUs of one task: asked without the flag only; at the second task
+    with it as well."""
+    for flags, crowd, asked in ((0, 1, True), (lib.NUMAB_SD_SINGLE, 1, False),
+                                (lib.NUMAB_SD_SINGLE, 2, True)):
+        host = Host()
+        for cpu in (0, 2, 3):
+            host.task(cpu)
+        if crowd == 2:
+            host.task(3)
+        host.domain(1, flags=flags)
+        host.run(20)
+        assert bool(host.calls) == asked
+
+
 def test_a_load_average_that_differs_is_asked_about():
     """All run one task, but CPU 2 is new to it: its averages lag, others' do not."""
     host = Host()
@@ -286,10 +301,10 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
 
 @pytest.mark.parametrize("words, says", [
     ({"level": 2}, "level 2 of CPU 0, permitted 0..[01]"), ({"level": -1}, "level -1"),
-    ({"flags": 8}, "flags 0x8"), ({"longest": 0}, "longest interval of 0"),
+    ({"flags": 16}, "flags 0x10"), ({"longest": 0}, "longest interval of 0"),
     ({"interval": 0}, "first interval of 0"), ({"factor": 0}, "busy factor 0"),
     ({"span": 0}, "without any CPU"), ({"span": 1 << 4}, "CPU 4 in a mask"),
-    ({"span": 2, "group": 2}, "CPU 0 is not in the span"), ({"span": 1, "group": 3}, "group")])
+    ({"span": 2, "group": 2}, "CPU 0 is not in the span")])
 def test_domains_that_make_no_sense(words, says):
     host = Host()
     with pytest.raises(ValueError, match=says):

@@ -6,6 +6,7 @@ The core keeps run queues and knows when a balancing is due; what is decided the
 ``domain``        sched domains built from a topology
 ``busiest``       find_busiest_group and its statistics, the home-node bias
 ``balance``       load_balance: which tasks move
+``scheduler``     all of it on a machine: ``Machine(..., sched="2012")``
 ``flags``         the kernel's constants
 ================  ==============================================================
 """
@@ -14,5 +15,8 @@ from __future__ import annotations
 
 from .balance import Balancer
 from .domain import Domain, Group, build_domains
+from .scheduler import Scheduler, answer, scheduler_of
 
-__all__ = ["Balancer", "Domain", "Group", "build_domains"]
+__all__ = [
+    "Balancer", "Domain", "Group", "Scheduler", "answer", "build_domains", "scheduler_of",
+]

@@ -101,7 +101,7 @@ class Balancer:
 
     def __init__(
         self, domains: dict[int, tuple[Domain, ...]], queues: Queues, features: Features,
-        cpu_nid: Sequence[int], distance: Sequence[Sequence[int]],
+        cpu_nid: Sequence[int], distance: Any,
         state: Any, *, preempt: bool = False,
     ) -> None:
         self.domains, self.queues, self.features = domains, queues, features
