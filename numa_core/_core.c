@@ -7,7 +7,8 @@
  *	alloc      the allocator hook			event      errors, names, the ring
  *	pattern    generated rows
  *	node       free pages, watermarks, zonelists	mm         entries, spans, records, VMAs
- *	mmap       the calls on an address space	mempolicy  where should a page be
+ *	object     memory that several map		mmap       the calls on an address space
+ *	mempolicy  where should a page be		pages      allocating them
  *	cpu        run queues				stats      per-task and per-mm faults
  *	migrate    moving pages, every way to fail	scan       tick, task work, marks
  *	fault      the faults				queue      mbind, move_pages, migrate_pages
@@ -29,8 +30,10 @@
 #include "pattern.c"
 #include "node.c"
 #include "mm.c"
+#include "object.c"
 #include "mmap.c"
 #include "mempolicy.c"
+#include "pages.c"
 #include "cpu.c"
 #include "stats.c"
 #include "migrate.c"
@@ -128,7 +131,7 @@ struct part {
 	void **at;
 	size_t bytes;
 };
-#define NR_PARTS 10
+#define NR_PARTS 12
 
 static void machine_parts(struct numab_machine *m, struct part *p)
 {
@@ -143,6 +146,8 @@ static void machine_parts(struct numab_machine *m, struct part *p)
 		{ (void **)&m->rqs, sizeof(struct numab_rq) * (size_t)m->nr_cpus },
 		{ (void **)&m->queues, sizeof(struct queue) * (size_t)m->nr_cpus },
 		{ (void **)&m->matrix, sizeof(uint64_t) * ids * ids * 2 },
+		{ (void **)&m->node_stats, sizeof(uint64_t) * ids * NUMAB_NR_NODE_STATS },
+		{ (void **)&m->weights, ids },
 		{ (void **)&m->pending,
 		  m->external ? sizeof(struct pending) * NUMAB_MAX_MOVES : 0 },
 	};

@@ -264,7 +264,7 @@ static noinline int run_budget(struct fault_ctx *c, const struct numab_row *rows
 int run_rows(struct numab_machine *m, struct task *t, const struct numab_row *rows, uint64_t n,
 	     uint64_t budget_ps, struct progress *p)
 {
-	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0, 0, NULL, 0, 0 };
+	struct fault_ctx c = { m, t, t->mm, 0, 0, 0, 0, 0, NULL, 0, 0, NULL };
 	uint64_t stop = p->rows, plain_ps = 0;
 	int err = 0;
 
@@ -380,7 +380,7 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 {
 	struct task *t = task_get(m, tid);
 	uint64_t vpn = vaddr / NUMAB_PAGE_BYTES, need = PTE_PRESENT | (write ? PTE_RW : 0), val;
-	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, 0, NULL, 0, 0 };
+	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL };
 	const struct vma *v;
 	struct span *s;
 	int nid, err;

@@ -7,6 +7,7 @@
 struct census {
 	uint64_t *used;    /* [nr_ids] pages that entries, records and objects hold */
 	uint64_t *mapped;  /* [nr_chunks * REC_CHUNK] entries that name each record */
+	uint64_t *tables;  /* [nr_ids] pages of page tables */
 };
 
 #define BROKEN(m, ...) fail(m, NUMAB_EINVAL, "broken invariant: " __VA_ARGS__)
@@ -95,6 +96,126 @@ static int check_mm(struct numab_machine *m, const struct mm *mm, struct census 
 			      mm->pid, (ull)mm->nr_pages, (ull)mm->nr_shared, (ull)(pages + shared),
 			      (ull)shared);
 	return 0;
+}
+
+/* Page tables: each GiB has one pmd page at most, and has one if it has a page of entries. */
+static int check_tables(struct numab_machine *m, const struct mm *mm, struct census *n)
+{
+	uint64_t found = 0, gib = UINT64_MAX, pmds = 0, ptes = 0, k;
+	uint32_t i;
+
+	for (i = 0; mm->nr_tables && i < mm->nr_spans; i++) {
+		const struct span *s = &mm->spans[i];
+
+		for (k = 0; k < s->nr / SLOT_PAGES; k++) {
+			const struct slot *slot = &s->slots[k];
+
+			if ((s->base / SLOT_PAGES + k) / SLOT_PAGES != gib) {
+				if (pmds > 1 || (ptes && !pmds))
+					return BROKEN(m, "GiB %llu has %llu pmd pages", (ull)gib,
+						      (ull)pmds);
+				gib = (s->base / SLOT_PAGES + k) / SLOT_PAGES;
+				pmds = ptes = 0;
+			}
+			pmds += slot->pmd_page != 0;
+			ptes += slot->pte_page != 0;
+			found += (slot->pmd_page != 0) + (slot->pte_page != 0);
+			if (slot->pmd_page)
+				n->tables[slot->pmd_page - 1]++;
+			if (slot->pte_page)
+				n->tables[slot->pte_page - 1]++;
+		}
+	}
+	if (found != mm->nr_tables || pmds > 1 || (ptes && !pmds))
+		return BROKEN(m, "process %d counts %llu page tables, has %llu", mm->pid,
+			      (ull)mm->nr_tables, (ull)found);
+	return 0;
+}
+
+/* ---- policies ---- */
+
+enum mpol_visit { MPOL_FORGET, MPOL_COUNT, MPOL_COMPARE };
+
+/* Counts references in @seen, which nothing else uses. */
+static int visit_mpol(struct numab_machine *m, struct mpol *p, enum mpol_visit what)
+{
+	if (!p)
+		return 0;
+	if (what == MPOL_COMPARE)
+		return p->seen == p->refs ? 0 :
+		       BROKEN(m, "a policy of mode %u counts %u users, has %u", p->mode, p->refs,
+			      p->seen);
+	p->seen = what == MPOL_FORGET ? 0 : p->seen + 1;
+	return 0;
+}
+
+static int visit_mpols(struct numab_machine *m, enum mpol_visit what)
+{
+	uint32_t k;
+	int i, err = 0;
+
+	for (i = 0; i < m->nr_slots && !err; i++) {
+		const struct mm *mm = m->ids[i].mm;
+
+		if (m->ids[i].task)
+			err = visit_mpol(m, m->ids[i].task->mpol, what);
+		for (k = 0; !err && mm && k < mm->nr_vmas; k++)
+			err = visit_mpol(m, mm->vmas[k].mpol, what);
+	}
+	for (i = 0; i < m->nr_objects && !err; i++)
+		for (k = 0; !err && k < m->objects[i].nr_ranges; k++)
+			err = visit_mpol(m, m->objects[i].ranges[k].mpol, what);
+	return err;
+}
+
+static int check_ranges(struct numab_machine *m, int object)
+{
+	const struct object *o = &m->objects[object];
+	uint64_t end = 0;
+	uint32_t i;
+
+	for (i = 0; i < o->nr_ranges; end = o->ranges[i++].end)
+		if (o->ranges[i].start < end || o->ranges[i].start >= o->ranges[i].end ||
+		    o->ranges[i].end > o->nr_pages || !o->ranges[i].mpol || o->kind != NUMAB_SHM)
+			return BROKEN(m, "policies of object %d: part %u", object + 1, i);
+	return 0;
+}
+
+static int check_policies(struct numab_machine *m)
+{
+	int i, err = 0;
+
+	for (i = 0; i < m->nr_objects && !err; i++)
+		err = check_ranges(m, i);
+	if (!err)
+		err = visit_mpols(m, MPOL_FORGET);
+	if (!err)
+		err = visit_mpols(m, MPOL_COUNT);
+	return err ? err : visit_mpols(m, MPOL_COMPARE);
+}
+
+/* Every call of the allocator got a node, either the one it asked for or another, either that of
+ * its CPU or another; the counters are the nodes' sums.  (Where a node is farther from itself than
+ * another is, an interleaved page on the node that its turn named is a miss.) */
+static int check_statistics(struct numab_machine *m)
+{
+	uint64_t sum[NUMAB_NR_NODE_STATS] = { 0 };
+	int nid, i;
+
+	for (nid = 0; nid < m->nr_ids; nid++) {
+		const uint64_t *at = m->node_stats + nid * NUMAB_NR_NODE_STATS;
+
+		for (i = 0; i < NUMAB_NR_NODE_STATS; i++)
+			sum[i] += at[i];
+		if (at[0] + at[1] != at[4] + at[5] || at[3] > at[0] + at[1])
+			return BROKEN(m, "allocation statistics of node %d", nid);
+	}
+	for (i = 0; i < NUMAB_NR_NODE_STATS; i++)
+		if (sum[i] != m->counters[NUMAB_C_numa_hit + i])
+			return BROKEN(m, "counter %s is %llu, its nodes sum to %llu",
+				      numab_counter_name(NUMAB_C_numa_hit + i),
+				      (ull)m->counters[NUMAB_C_numa_hit + i], (ull)sum[i]);
+	return sum[1] == sum[2] ? 0 : BROKEN(m, "numa_miss and numa_foreign differ");
 }
 
 static int check_task(struct numab_machine *m, const struct task *t)
@@ -221,7 +342,8 @@ static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
 	int i, err;
 
 	for (i = 0; i < m->nr_slots; i++) {
-		if (m->ids[i].mm && (err = check_mm(m, m->ids[i].mm, n, excl)))
+		if (m->ids[i].mm && ((err = check_mm(m, m->ids[i].mm, n, excl)) ||
+				     (err = check_tables(m, m->ids[i].mm, n))))
 			return err;
 		if (m->ids[i].task && (err = check_task(m, m->ids[i].task)))
 			return err;
@@ -233,13 +355,22 @@ static int check_all(struct numab_machine *m, struct census *n, uint64_t *excl)
 	}
 	err = check_programs(m);
 	if (!err)
+		err = check_policies(m);
+	if (!err)
+		err = check_statistics(m);
+	if (!err)
 		err = check_records(m, n);
 	for (i = 0; !err && i < m->nr_ids; i++) {
 		const struct node *node = &m->nodes[i];
 
-		if (node->free + node->leaked + n->used[i] != node->pages)
-			err = BROKEN(m, "node %d: %llu free + %llu leaked + %llu used != %llu", i,
-				     (ull)node->free, (ull)node->leaked, (ull)n->used[i],
+		if (n->tables[i] != node->tables)
+			err = BROKEN(m, "node %d counts %llu page tables, has %llu", i,
+				     (ull)node->tables, (ull)n->tables[i]);
+		else if (node->free + node->leaked + node->kernel + node->tables + n->used[i] !=
+			 node->pages)
+			err = BROKEN(m, "node %d: %llu free + %llu leaked + %llu of the kernel + "
+				     "%llu used != %llu", i, (ull)node->free, (ull)node->leaked,
+				     (ull)(node->kernel + node->tables), (ull)n->used[i],
 				     (ull)node->pages);
 	}
 	return err;
@@ -260,11 +391,13 @@ int numab_check(struct numab_machine *m)
 	recs = sizeof(uint64_t) * (m->nr_chunks * REC_CHUNK + 1);
 	n.used = (uint64_t *)mem_zalloc(m, ids);
 	n.mapped = (uint64_t *)mem_zalloc(m, recs);
+	n.tables = (uint64_t *)mem_zalloc(m, ids);
 	excl = (uint64_t *)mem_zalloc(m, ids);
-	err = n.used && n.mapped && excl ? check_all(m, &n, excl) :
-					   fail(m, NUMAB_ENOMEM, "no memory for the check");
+	err = n.used && n.mapped && n.tables && excl ?
+		      check_all(m, &n, excl) : fail(m, NUMAB_ENOMEM, "no memory for the check");
 	mem_free(m, n.used, ids);
 	mem_free(m, n.mapped, recs);
+	mem_free(m, n.tables, ids);
 	mem_free(m, excl, ids);
 	return err;
 }

@@ -43,38 +43,7 @@ static inline void hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, in
 		put_hint_event(c, vpn, nr, from, to, tag_before);
 }
 
-/* ---- allocation ---- */
-
-/* A page for @vpn by policy, or near the node its placement hint wishes.  Node id, or -1. */
-static int alloc_page_vma(struct fault_ctx *c, const struct vma *v, uint64_t vpn, uint64_t pte)
-{
-	struct numab_machine *m = c->m;
-	const uint64_t *mask = NULL;
-	int from = (pte & PTE_WISH) ? pg_nid(pte) : alloc_target(m, c->t, v, vpn, &mask);
-	int nid = page_alloc_zonelist(m, from, mask, 1, 0);
-	struct numab_event e;
-
-	if (nid < 0)
-		return -1;
-	page_take(m, nid, 1);
-	m->counters[NUMAB_C_alloc_pages]++;
-	m->counters[NUMAB_C_alloc_fallback] += nid != page_alloc_wanted(m, from, mask);
-	charge_ns(c, NUMAB_T_page_alloc_ns);
-	if (m->ring_cap) {
-		memset(&e, 0, sizeof(e));
-		e.now_ns = m->now_ns;
-		e.kind = NUMAB_EV_ALLOC;
-		e.pid = c->mm->pid;
-		e.tid = c->t->tid;
-		e.cpu = (int16_t)c->t->cpu;
-		e.vpn = vpn;
-		e.nr_pages = 1;
-		e.from = (int16_t)from;
-		e.to = (int16_t)nid;
-		event_put(m, &e);
-	}
-	return nid;
-}
+/* ---- new pages ---- */
 
 static int out_of_memory(struct fault_ctx *c, uint64_t vpn)
 {
@@ -99,38 +68,21 @@ static int map_new_page(struct fault_ctx *c, const struct vma *v, struct span *s
 	return 0;
 }
 
-/* Node for a huge page: where a whole slot is free and inside the VMA, and some node is not low.
- * -1: base pages it is. */
-int huge_alloc_nid(struct numab_machine *m, const struct task *t, const struct vma *v,
-		   const struct span *s, uint64_t vpn, const uint64_t **mask)
-{
-	uint64_t head = vpn & ~(SLOT_PAGES - 1);
-	int from;
-
-	if (!m->tun[NUMAB_T_thp] || v->kind != NUMAB_ANON_PRIVATE || head < v->start ||
-	    head + SLOT_PAGES > v->end || slot_of(s, vpn)->nr_used)
-		return -1;
-	from = alloc_target(m, t, v, head, mask);
-	return page_alloc_zonelist(m, from, *mask, SLOT_PAGES, 1);
-}
-
-/* Returns 1 when a huge page is mapped. */
+/* 1: a huge page is mapped, 0: base pages it is, or NUMAB_EOOM.  Its page of entries is put in
+ * store, as its split will need one. */
 static int do_huge_pmd_anonymous_page(struct fault_ctx *c, const struct vma *v, struct span *s,
 				      uint64_t vpn)
 {
 	struct numab_machine *m = c->m;
 	uint64_t head = vpn & ~(SLOT_PAGES - 1), i, val = PTE_PRESENT | PTE_ACCESSED | PTE_EXCL;
-	const uint64_t *mask;
-	int nid = huge_alloc_nid(m, c->t, v, s, vpn, &mask);
+	int nid = alloc_huge_page(c, v, s, vpn);
 
 	if (nid < 0)
 		return 0;
-	page_take(m, nid, SLOT_PAGES);
-	m->counters[NUMAB_C_thp_fault_alloc]++;
-	m->counters[NUMAB_C_alloc_pages] += SLOT_PAGES;
-	if (nid != page_alloc_wanted(m, alloc_target(m, c->t, v, head, &mask), mask))
-		m->counters[NUMAB_C_alloc_fallback] += SLOT_PAGES;
-	c->cost_ps += (uint64_t)m->tun[NUMAB_T_page_alloc_ns] * PS_PER_NS * SLOT_PAGES;
+	if (pte_alloc(m, c->t, c->mm, s, vpn, &c->cost_ps)) {
+		m->nodes[nid].free += SLOT_PAGES; /* back again */
+		return out_of_memory(c, vpn);
+	}
 	if (v->prot & NUMAB_PROT_WRITE)
 		val |= PTE_RW | PTE_DIRTY;
 	mm_account(c->mm, nid, (int64_t)SLOT_PAGES);
@@ -172,7 +124,7 @@ static uint64_t object_page(struct fault_ctx *c, const struct vma *v, uint64_t v
 
 	if (*rec & REC_USED)
 		return index;
-	nid = alloc_page_vma(c, v, vpn, 0);
+	nid = alloc_object_page(c, v, vpn);
 	if (nid < 0)
 		return 0;
 	*rec = REC_USED | pg_new(nid);
@@ -213,7 +165,15 @@ static noinline int do_absent_page(struct fault_ctx *c, const struct vma *v, str
 				   uint64_t vpn, int write)
 {
 	uint64_t *pte = &s->pte[vpn - s->base];
+	int err = pmd_alloc(c->m, c->t, c->mm, s, vpn, &c->cost_ps);
 
+	if (!err && v->kind == NUMAB_ANON_PRIVATE && !(v->flags & NUMAB_VMA_PFNMAP)) {
+		err = do_huge_pmd_anonymous_page(c, v, s, vpn);
+		if (err)
+			return err < 0 ? err : 0;
+	}
+	if (err || pte_alloc(c->m, c->t, c->mm, s, vpn, &c->cost_ps))
+		return out_of_memory(c, vpn);
 	if (v->flags & NUMAB_VMA_PFNMAP) {
 		pte_store(s, pte, PTE_PRESENT | PTE_ACCESSED | PTE_SPECIAL |
 			  ((v->prot & NUMAB_PROT_WRITE) ? PTE_RW | PTE_DIRTY : 0));
@@ -221,8 +181,6 @@ static noinline int do_absent_page(struct fault_ctx *c, const struct vma *v, str
 	}
 	if (v->kind != NUMAB_ANON_PRIVATE)
 		return do_object_fault(c, v, s, vpn, write);
-	if (do_huge_pmd_anonymous_page(c, v, s, vpn))
-		return 0;
 	if (!write && c->m->tun[NUMAB_T_zero_page] && !(*pte & PTE_WISH)) {
 		pte_store(s, pte, PTE_PRESENT | PTE_ACCESSED | PTE_SPECIAL);
 		return 0;
@@ -524,16 +482,18 @@ static noinline int segv(struct fault_ctx *c, uint64_t vpn, int write, const str
 		    v ? "the mapping does not permit it" : "nothing is mapped there");
 }
 
-/* Remember the VMA of a fault, and whether hints in it are plain: the machine's own policy, one of
- * ours, and nobody who watches. */
+/* Remember the VMA of a fault, and whether hints in it are plain: one policy for all of it that
+ * needs no filter of the host's, and nobody who watches. */
 static const struct vma *fault_vma(struct fault_ctx *c, uint64_t vpn)
 {
 	const struct vma *v = c->vma = vma_find(c->mm, vpn);
 	const struct numab_machine *m = c->m;
 
 	c->plain_nr = 0;
-	if (!v || (v->prot & PROT_RW) != PROT_RW || v->mpol || c->t->mpol ||
-	    !m->policy.builtin_filter || m->ring_cap)
+	if (!v || (v->prot & PROT_RW) != PROT_RW || vma_has_shared_policy(v) || m->ring_cap)
+		return v;
+	c->plain_mpol = get_vma_policy(m, c->t, v, vpn);
+	if (c->plain_mpol ? c->plain_mpol->flags & NUMAB_MPOL_F_MORON : !m->policy.builtin_filter)
 		return v;
 	c->plain_vpn = v->start;
 	c->plain_nr = v->end - v->start;
@@ -541,7 +501,7 @@ static const struct vma *fault_vma(struct fault_ctx *c, uint64_t vpn)
 }
 
 /* The fault that runs meet most, in one piece and without a call: a marked exclusive entry of a VMA
- * that was faulted on before, no policies but the machine's own, and a page that stays.  It does
+ * that was faulted on before, and a page that stays.  It does
  * what the long way through do_numa_page() does, a few times faster.  The page's node, or -1: not
  * such a fault, and nothing has been done. */
 int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int write)
@@ -553,7 +513,8 @@ int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int write)
 
 	if ((val & (want | PTE_PRESENT | PTE_SLOT)) != want || vpn - c->plain_vpn >= c->plain_nr)
 		return -1;
-	verdict = builtin_misplaced(m, c->t, vpn, val, fault_flags(val, write, 0));
+	verdict = c->plain_mpol ? explicit_misplaced(m, c->plain_mpol, c->t, c->vma, vpn, val, 0) :
+				  builtin_misplaced(m, c->t, vpn, val, fault_flags(val, write, 0));
 	if (verdict.target_nid >= 0)
 		return -1;
 	c->faults++;

@@ -4,7 +4,8 @@
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
  *	_core > probe > feed > program > access > task > balance > sched > queue > fault, scan >
- *	migrate > stats > cpu > mempolicy > mmap > mm > node > pattern > event > alloc
+ *	migrate > stats > cpu > pages > mempolicy > mmap > object > mm > node > pattern > event >
+ *	alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -116,6 +117,8 @@ struct slot {
 	uint16_t nr_used; /* entries that are not zero */
 	uint8_t flags;
 	uint8_t unused;
+	uint16_t pte_page; /* node of its page of entries + 1, 0: none (switch page_tables) */
+	uint16_t pmd_page; /* node + 1 of the pmd page of its GiB, which this slot was first in */
 };
 
 /* A flat run of entries, whole slots.  VMAs come and go within it. */
@@ -131,7 +134,10 @@ struct mpol {
 	uint32_t mode;
 	uint32_t flags;
 	int32_t nid;
-	uint32_t nr_nodes; /* set bits of mask */
+	int32_t home_nid;
+	uint64_t cookie;
+	uint32_t seen;     /* check.c's */
+	uint32_t nr_nodes; /* set bits of mask; their nids: mpol_nids() */
 	uint64_t mask[NUMAB_MAX_NODES / 64];
 };
 
@@ -146,6 +152,12 @@ struct vma {
 	struct mpol *mpol;
 };
 
+/* The policy of a part of shared memory, [start, end) in pages of the object.  Linux: sp_node. */
+struct shared_range {
+	uint64_t start, end;
+	struct mpol *mpol;
+};
+
 struct object {
 	uint64_t nr_pages; /* 0: gone */
 	uint64_t rec;      /* index of its first record */
@@ -153,6 +165,8 @@ struct object {
 	uint32_t nr_vmas;
 	uint8_t kind;
 	uint8_t dropped;
+	struct shared_range *ranges; /* ascending, none overlap */
+	uint32_t nr_ranges, cap_ranges;
 };
 
 struct mm {
@@ -173,6 +187,7 @@ struct mm {
 	uint32_t world_stopped; /* by how many steps of programs */
 	uint64_t nr_shared;   /* entries that name a record */
 	uint64_t nr_pages;    /* both */
+	uint64_t nr_tables;   /* page-table pages (switch page_tables) */
 };
 
 enum cursor_kind { CURSOR_NONE, CURSOR_ROWS, CURSOR_PATTERN, CURSOR_PROGRAM, CURSOR_REPLAY };
@@ -250,6 +265,8 @@ struct task {
 	enum task_state state;
 	uint64_t wake_ns;
 	struct mpol *mpol;
+	int il_prev;        /* rotating interleave: the node last given, -1: none yet */
+	uint32_t il_weight; /* weighted: turns it still has */
 	int numa_scan_seq;
 	uint64_t numa_scan_period; /* ms */
 	uint64_t node_stamp_ns;
@@ -269,6 +286,7 @@ struct task {
 
 struct node {
 	uint64_t pages, free, leaked;
+	uint64_t kernel, tables; /* of numab_alloc_kernel(), of page tables */
 	uint64_t wmin, wlow, whigh;
 	uint64_t rate_end_ns, rate_nr; /* rate_limit */
 	int online;
@@ -377,6 +395,8 @@ struct numab_machine {
 	struct queue *queues;  /* [nr_cpus] */
 	int nr_cpus, nr_online_cpus;
 	uint64_t *matrix;   /* [nr_ids][nr_ids][2] */
+	uint64_t *node_stats; /* [nr_ids][NUMAB_NR_NODE_STATS] */
+	uint8_t *weights;     /* [nr_ids] of weighted interleave, 0: the default, 1 */
 
 	struct id_slot *ids;
 	int nr_slots, cap_slots; /* ids handed out: 1..nr_slots-1 */
@@ -425,6 +445,7 @@ struct fault_ctx {
 	/* Of the last fault; VMAs, policies and the ring stay as they are within a batch. */
 	const struct vma *vma;
 	uint64_t plain_vpn, plain_nr; /* its pages if hint_stays() may serve them, else none */
+	const struct mpol *plain_mpol; /* the explicit policy in force there, NULL: none */
 };
 
 /* ---- alloc.c ---- */
@@ -460,7 +481,11 @@ NUMAB_FUNC void latencies_update(struct numab_machine *m);
 NUMAB_FUNC int zone_watermark_ok(const struct node *n, uint64_t mark, uint64_t pages);
 NUMAB_FUNC int page_alloc_zonelist(struct numab_machine *m, int from_nid, const uint64_t *mask,
 				   uint64_t pages, int low_only);
-NUMAB_FUNC int page_alloc_wanted(struct numab_machine *m, int nid, const uint64_t *mask);
+NUMAB_FUNC int preferred_zone(const struct numab_machine *m, int nid, const uint64_t *mask);
+NUMAB_FUNC void zone_statistics(struct numab_machine *m, int asked, int got, int running,
+				int interleaved);
+NUMAB_FUNC int node_weight(const struct numab_machine *m, int nid);
+NUMAB_FUNC void table_free(struct numab_machine *m, int nid);
 NUMAB_FUNC void page_take(struct numab_machine *m, int nid, uint64_t pages);
 NUMAB_FUNC void page_free(struct numab_machine *m, uint64_t page_bits);
 NUMAB_FUNC int rate_limited(struct numab_machine *m, int nid, uint64_t pages, int commit);
@@ -469,6 +494,12 @@ NUMAB_FUNC int rate_limit_holds_scan(const struct numab_machine *m, int nid);
 /* ---- mm.c ---- */
 NUMAB_FUNC void mpol_put(struct numab_machine *m, struct mpol *p);
 NUMAB_FUNC struct mpol *mpol_get(struct mpol *p);
+NUMAB_FUNC int mpol_equal(const struct mpol *a, const struct mpol *b);
+NUMAB_FUNC void mm_merge(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end);
+NUMAB_FUNC struct slot *pmd_page_slot(const struct mm *mm, uint64_t vpn);
+NUMAB_FUNC void free_pgtables(struct numab_machine *m, struct mm *mm, uint64_t start,
+			      uint64_t end);
+NUMAB_FUNC void free_all_pgtables(struct numab_machine *m, struct mm *mm);
 NUMAB_FUNC struct mm *mm_new(struct numab_machine *m, int pid);
 NUMAB_FUNC void mm_free(struct numab_machine *m, struct mm *mm);
 NUMAB_FUNC struct span *span_find(struct mm *mm, uint64_t vpn);
@@ -492,15 +523,22 @@ NUMAB_FUNC void tlb_flush_page(struct numab_machine *m, const struct mm *mm, int
 			       uint64_t *cost_ps);
 NUMAB_FUNC void tlb_flush_range(struct numab_machine *m, const struct mm *mm, uint64_t *cost_ps);
 
+/* ---- object.c ---- */
+NUMAB_FUNC void object_put(struct numab_machine *m, int object);
+NUMAB_FUNC void object_free(struct numab_machine *m, struct object *o);
+NUMAB_FUNC int shared_policy_reserve(struct numab_machine *m, struct object *o, uint32_t more);
+NUMAB_FUNC void mpol_set_shared_policy(struct numab_machine *m, struct object *o, uint64_t start,
+				       uint64_t end, struct mpol *p);
+NUMAB_FUNC struct mpol *mpol_shared_policy_lookup(const struct object *o, uint64_t index);
+
 /* ---- mmap.c ---- */
 NUMAB_FUNC int mm_copy(struct numab_machine *m, struct mm *from, struct mm *to);
 NUMAB_FUNC void exit_mmap(struct numab_machine *m, struct mm *mm);
-NUMAB_FUNC void object_put(struct numab_machine *m, int object);
-NUMAB_FUNC void object_free(struct numab_machine *m, struct object *o);
 NUMAB_FUNC int mm_range(struct numab_machine *m, uint64_t vaddr, uint64_t size_bytes,
 			uint64_t *start, uint64_t *end);
 NUMAB_FUNC int mm_range_covered(struct numab_machine *m, const struct mm *mm, uint64_t start,
 				uint64_t end);
+NUMAB_FUNC void cut_border(struct numab_machine *m, struct mm *mm, uint64_t vpn);
 NUMAB_FUNC void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end);
 
 /* ---- sched.c ---- */
@@ -524,17 +562,49 @@ NUMAB_FUNC void task_free(struct numab_machine *m, struct task *t);
 
 /* ---- mempolicy.c ---- */
 NUMAB_FUNC int mpol_new(struct numab_machine *m, const struct numab_mpol *in, struct mpol **out);
-NUMAB_FUNC int vma_policy_reserve(struct numab_machine *m, struct mm *mm);
+NUMAB_FUNC const struct mpol *get_vma_policy(const struct numab_machine *m, const struct task *t,
+					     const struct vma *v, uint64_t vpn);
+/* Where an allocation may go. */
+struct alloc_plan {
+	int nid;              /* distances count from here */
+	const uint64_t *mask; /* only these, NULL: all */
+	int then_all;         /* ... and when they are full all others (PREFERRED_MANY) */
+	int interleaved;
+};
+NUMAB_FUNC struct alloc_plan vma_alloc_plan(struct numab_machine *m, const struct task *t,
+					    const struct vma *v, uint64_t vpn, int huge);
+NUMAB_FUNC struct alloc_plan task_alloc_plan(struct numab_machine *m, const struct task *t);
+NUMAB_FUNC void interleave_advance(const struct numab_machine *m, struct task *t);
+NUMAB_FUNC int vma_policy_reserve(struct numab_machine *m, struct mm *mm, uint64_t start,
+				  uint64_t end);
 NUMAB_FUNC void vma_policy_set(struct numab_machine *m, struct mm *mm, uint64_t start,
 			       uint64_t end, struct mpol *p);
-NUMAB_FUNC int alloc_target(struct numab_machine *m, const struct task *t, const struct vma *v,
-			    uint64_t vpn, const uint64_t **mask);
 NUMAB_FUNC struct numab_verdict builtin_misplaced(const struct numab_machine *m,
 						  const struct task *t, uint64_t vpn,
 						  uint64_t bits, uint32_t flags);
+NUMAB_FUNC struct numab_verdict explicit_misplaced(struct numab_machine *m, const struct mpol *p,
+						   const struct task *t, const struct vma *v,
+						   uint64_t vpn, uint64_t bits, uint32_t flags);
 NUMAB_FUNC struct numab_verdict mpol_misplaced(struct numab_machine *m, const struct task *t,
 					       const struct vma *v, uint64_t vpn,
 					       uint64_t page_bits, uint32_t flags);
+
+/* ---- pages.c ---- */
+NUMAB_FUNC int alloc_find(struct numab_machine *m, const struct alloc_plan *plan, uint64_t pages,
+			  int low_only, int *asked);
+NUMAB_FUNC struct alloc_plan object_alloc_plan(struct numab_machine *m, const struct task *t,
+					       const struct vma *v, uint64_t vpn);
+NUMAB_FUNC int alloc_page_vma(struct fault_ctx *c, const struct vma *v, uint64_t vpn, uint64_t pte);
+NUMAB_FUNC int alloc_object_page(struct fault_ctx *c, const struct vma *v, uint64_t vpn);
+NUMAB_FUNC int huge_alloc_nid(struct numab_machine *m, const struct task *t, const struct vma *v,
+			      const struct span *s, uint64_t vpn);
+NUMAB_FUNC int alloc_huge_page(struct fault_ctx *c, const struct vma *v, const struct span *s,
+			       uint64_t vpn);
+NUMAB_FUNC int pmd_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s,
+			 uint64_t vpn, uint64_t *cost_ps);
+NUMAB_FUNC int pte_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s,
+			 uint64_t vpn, uint64_t *cost_ps);
+NUMAB_FUNC int copy_pgtables(struct numab_machine *m, struct task *t, struct mm *mm);
 
 /* ---- migrate.c ---- */
 struct move {
@@ -583,8 +653,6 @@ NUMAB_FUNC int64_t task_numa_work(struct numab_machine *m, struct task *t);
 NUMAB_FUNC uint64_t jiffies(const struct numab_machine *m);
 
 /* ---- fault.c ---- */
-NUMAB_FUNC int huge_alloc_nid(struct numab_machine *m, const struct task *t, const struct vma *v,
-			      const struct span *s, uint64_t vpn, const uint64_t **mask);
 NUMAB_FUNC int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int write);
 NUMAB_FUNC int gup_write_fault(struct fault_ctx *c, struct span *s, uint64_t vpn);
 NUMAB_FUNC int handle_access(struct fault_ctx *c, uint64_t vpn, int write, int *nid);
@@ -750,6 +818,22 @@ static inline void mm_account_shared(struct mm *mm, int64_t pages)
 {
 	mm->nr_shared += (uint64_t)pages;
 	mm->nr_pages += (uint64_t)pages;
+}
+
+static inline uint16_t *mpol_nids(const struct mpol *p)
+{
+	return (uint16_t *)(p + 1);
+}
+
+static inline int mask_has(const uint64_t *mask, int nid)
+{
+	return (int)(mask[nid / 64] >> (nid % 64) & 1);
+}
+
+/* Shared memory proper; a file's pages have no policy of their own.  Linux: shmem's vm_ops. */
+static inline int vma_has_shared_policy(const struct vma *v)
+{
+	return v->kind == NUMAB_SHM || v->kind == NUMAB_ANON_SHARED;
 }
 
 static inline struct slot *slot_of(const struct span *s, uint64_t vpn)

@@ -69,21 +69,28 @@ static void move_huge(struct numab_machine *m, struct move *mv, int nid)
 
 /* The node on which the copy of a page is allocated, NUMAB_NO_NODE: memory is out there.  With a
  * target of its own a page goes there or, with fall_back, as near as it can; without one it goes
- * where a first touch at its address would put it (new_vma_page). */
+ * where a first touch at its address would put it (new_vma_page).  A call of the allocator is
+ * counted at each attempt, whatever becomes of the copy. */
 static int new_page_nid(struct numab_machine *m, const struct migration *how,
 			const struct move *mv)
 {
-	const uint64_t *mask = NULL;
+	struct alloc_plan plan = { mv->to, NULL, 0, 0 };
+	int nid = mv->to, asked = mv->to;
 	const struct node *n;
-	int nid = mv->to;
 
-	if (nid == NUMAB_NO_NODE) {
-		nid = alloc_target(m, how->t, vma_find(mv->mm, mv->vpn), mv->vpn, &mask);
-	} else if (!how->fall_back) {
+	if (nid == NUMAB_NO_NODE)
+		plan = vma_alloc_plan(m, how->t, vma_find(mv->mm, mv->vpn), mv->vpn,
+				      mv->nr_pages > 1);
+	if (nid == NUMAB_NO_NODE || how->fall_back) {
+		nid = alloc_find(m, &plan, mv->nr_pages, 0, &asked);
+	} else {
 		n = &m->nodes[nid];
-		return zone_watermark_ok(n, n->wmin, mv->nr_pages) ? nid : NUMAB_NO_NODE;
+		nid = zone_watermark_ok(n, n->wmin, mv->nr_pages) ? nid : NUMAB_NO_NODE;
 	}
-	return page_alloc_zonelist(m, nid, mask, mv->nr_pages, 0);
+	if (nid >= 0)
+		zone_statistics(m, asked, nid, m->cpu_nid[how->cpu],
+				plan.interleaved && nid == plan.nid);
+	return nid;
 }
 
 /* One page, one pass.  0 moved, else NUMAB_EAGAIN, NUMAB_EBUSY (for good) or NUMAB_ENOMEM. */
@@ -460,6 +467,8 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 	if (found && result == 0) {
 		apply_move(m, &mv, p);
 		n.moved = p->nr_pages;
+		t = task_get(m, p->tid); /* the host has allocated, in the task's name */
+		zone_statistics(m, p->to, p->to, t ? t->nid : p->to, 0);
 	} else {
 		n.failed = p->nr_pages;
 	}

@@ -17,7 +17,17 @@ struct mpol *mpol_get(struct mpol *p)
 void mpol_put(struct numab_machine *m, struct mpol *p)
 {
 	if (p && --p->refs == 0)
-		mem_free(m, p, sizeof(*p));
+		mem_free(m, p, sizeof(*p) + sizeof(uint16_t) * p->nr_nodes);
+}
+
+/* The same rule and the same name.  Linux: mpol_equal. */
+int mpol_equal(const struct mpol *a, const struct mpol *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->mode == b->mode && a->flags == b->flags && a->nid == b->nid &&
+	       a->home_nid == b->home_nid && a->cookie == b->cookie &&
+	       !memcmp(a->mask, b->mask, sizeof(a->mask));
 }
 
 struct mm *mm_new(struct numab_machine *m, int pid)
@@ -130,6 +140,37 @@ void vma_split(struct mm *mm, uint64_t vpn)
 	mpol_get(second.mpol);
 	v->end = vpn;
 	vma_insert(mm, &second);
+}
+
+#define VMA_NEVER_MERGES (NUMAB_VMA_IO | NUMAB_VMA_PFNMAP | NUMAB_VMA_HUGETLB)
+
+/* Linux: can_vma_merge_after, without anon_vma. */
+static int can_vma_merge(const struct vma *a, const struct vma *b)
+{
+	return a->end == b->start && a->kind == b->kind && a->prot == b->prot &&
+	       a->flags == b->flags && !(a->flags & VMA_NEVER_MERGES) && a->object == b->object &&
+	       a->pgoff + (a->end - a->start) == b->pgoff && mpol_equal(a->mpol, b->mpol);
+}
+
+/* The VMAs of [start, end] join with each other and with their neighbours, where they are equal.
+ * Linux: vma_merge. */
+void mm_merge(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end)
+{
+	uint32_t i = vma_first_ending_after(mm, start ? start - 1 : 0);
+
+	while (i + 1 < mm->nr_vmas && mm->vmas[i + 1].start <= end) {
+		struct vma *v = &mm->vmas[i];
+
+		if (!can_vma_merge(v, v + 1)) {
+			i++;
+			continue;
+		}
+		v->end = v[1].end;
+		mpol_put(m, v[1].mpol);
+		if (v->object)
+			m->objects[v->object - 1].nr_vmas--;
+		vma_remove(mm, i + 1);
+	}
 }
 
 /* ---- spans ---- */
@@ -332,6 +373,90 @@ void mm_split_huge_at(struct numab_machine *m, struct mm *mm, uint64_t vpn)
 
 	if (s && (slot_of(s, vpn)->flags & SLOT_HUGE))
 		huge_split(m, mm, s, (vpn - s->base) / SLOT_PAGES);
+}
+
+/* ---- page-table pages ---- */
+
+#define GIB_PAGES (SLOT_PAGES * SLOT_PAGES)
+
+/* The slot that holds the pmd page of @vpn's GiB; NULL: there is none. */
+struct slot *pmd_page_slot(const struct mm *mm, uint64_t vpn)
+{
+	uint64_t start = vpn & ~(GIB_PAGES - 1), end = start + GIB_PAGES, at;
+	uint32_t i;
+
+	for (i = 0; i < mm->nr_spans && mm->spans[i].base < end; i++) {
+		const struct span *s = &mm->spans[i];
+
+		for (at = s->base > start ? s->base : start; at < s->base + s->nr && at < end;
+		     at += SLOT_PAGES)
+			if (slot_of(s, at)->pmd_page)
+				return slot_of(s, at);
+	}
+	return NULL;
+}
+
+static void free_table(struct numab_machine *m, struct mm *mm, uint16_t *page)
+{
+	if (!*page)
+		return;
+	table_free(m, *page - 1);
+	*page = 0;
+	mm->nr_tables--;
+}
+
+/* First VMA that reaches into [start, end), NULL: none. */
+static const struct vma *vma_in(const struct mm *mm, uint64_t start, uint64_t end)
+{
+	uint32_t i = vma_first_ending_after(mm, start);
+
+	return i < mm->nr_vmas && mm->vmas[i].start < end ? &mm->vmas[i] : NULL;
+}
+
+/* The VMAs of [start, end) are gone, their spans not yet: tables that serve no other VMA go too.
+ * The note of a pmd page moves to a slot that stays.  Linux: free_pgtables. */
+void free_pgtables(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end)
+{
+	uint64_t at = start & ~(SLOT_PAGES - 1);
+
+	for (; mm->nr_tables && at < end; at += SLOT_PAGES) {
+		struct span *s = span_find(mm, at);
+
+		if (s && !vma_in(mm, at, at + SLOT_PAGES))
+			free_table(m, mm, &slot_of(s, at)->pte_page);
+	}
+	for (at = start & ~(GIB_PAGES - 1); mm->nr_tables && at < end; at += GIB_PAGES) {
+		const struct vma *v = vma_in(mm, at, at + GIB_PAGES);
+		struct slot *slot = pmd_page_slot(mm, at);
+		uint64_t stays = v && v->start > at ? v->start : at;
+		uint16_t page;
+
+		if (!slot)
+			continue;
+		if (!v) {
+			free_table(m, mm, &slot->pmd_page);
+			continue;
+		}
+		page = slot->pmd_page;
+		slot->pmd_page = 0;
+		slot_of(span_find(mm, stays), stays)->pmd_page = page;
+	}
+}
+
+/* The end of an address space. */
+void free_all_pgtables(struct numab_machine *m, struct mm *mm)
+{
+	uint64_t k;
+	uint32_t i;
+
+	for (i = 0; i < mm->nr_spans; i++) {
+		struct span *s = &mm->spans[i];
+
+		for (k = 0; mm->nr_tables && k < s->nr / SLOT_PAGES; k++) {
+			free_table(m, mm, &s->slots[k].pte_page);
+			free_table(m, mm, &s->slots[k].pmd_page);
+		}
+	}
 }
 
 /* ---- removing a mapping ---- */

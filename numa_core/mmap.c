@@ -2,9 +2,9 @@
  *
  * mmap.c - the system calls on an address space: map, unmap, protect, move, copy at fork, populate
  *
- * Linux: mm/mmap.c, mm/mprotect.c, mm/mremap.c, copy_page_range.  VMAs are split as needed and
- * never merged.  Each call checks and reserves first, then changes, so that a refusal leaves no
- * trace.
+ * Linux: mm/mmap.c, mm/mprotect.c, mm/mremap.c, copy_page_range.  VMAs are split as needed, and
+ * merge with equal neighbours.  Each call checks and reserves first, then changes, so that a
+ * refusal leaves no trace.
  */
 #include "internal.h"
 
@@ -42,91 +42,6 @@ int mm_range_covered(struct numab_machine *m, const struct mm *mm, uint64_t star
 	return 0;
 }
 
-/* ---- objects ---- */
-
-int numab_object(struct numab_machine *m, int kind, uint64_t nr_pages)
-{
-	uint64_t nr_chunks, i;
-	struct object *o;
-
-	if (!m)
-		return NUMAB_EINVAL;
-	if (kind != NUMAB_SHM && kind != NUMAB_FILE_SHARED)
-		return fail(m, NUMAB_EINVAL, "object kind %d, permitted %d or %d", kind, NUMAB_SHM,
-			    NUMAB_FILE_SHARED);
-	if (!nr_pages || nr_pages > 1ull << 35)
-		return fail(m, NUMAB_EINVAL, "object of %llu pages, permitted 1..2^35",
-			    (ull)nr_pages);
-	nr_chunks = (nr_pages + REC_CHUNK - 1) / REC_CHUNK;
-	if (m->nr_objects == m->cap_objects) {
-		int cap = m->cap_objects ? m->cap_objects * 2 : 8;
-
-		if (mem_grow(m, (void **)&m->objects, sizeof(*o), m->cap_objects, cap))
-			return no_memory(m);
-		m->cap_objects = cap;
-	}
-	/* The first chunk of all belongs to anonymous records: index 0 means «none». */
-	if (!m->nr_chunks && rec_reserve(m, 1))
-		return no_memory(m);
-	if (m->nr_chunks + nr_chunks > m->cap_chunks) {
-		uint64_t cap = (m->nr_chunks + nr_chunks) * 2;
-
-		if (mem_grow(m, (void **)&m->rec_chunks, sizeof(uint64_t *), m->cap_chunks, cap))
-			return no_memory(m);
-		m->cap_chunks = cap;
-	}
-	o = &m->objects[m->nr_objects];
-	memset(o, 0, sizeof(*o));
-	o->block = (uint64_t *)mem_zalloc(m, sizeof(uint64_t) * nr_chunks * REC_CHUNK);
-	if (!o->block)
-		return no_memory(m);
-	o->nr_pages = nr_pages;
-	o->kind = (uint8_t)kind;
-	o->rec = m->nr_chunks * REC_CHUNK;
-	for (i = 0; i < nr_chunks; i++)
-		m->rec_chunks[m->nr_chunks++] = o->block + i * REC_CHUNK;
-	return ++m->nr_objects;
-}
-
-/* Free an object that nobody can reach any more; its range of record numbers is not used again. */
-void object_free(struct numab_machine *m, struct object *o)
-{
-	uint64_t nr_chunks = (o->nr_pages + REC_CHUNK - 1) / REC_CHUNK, i;
-
-	for (i = 0; i < o->nr_pages; i++)
-		if (o->block[i] & REC_USED)
-			page_free(m, o->block[i]);
-	for (i = 0; i < nr_chunks; i++)
-		m->rec_chunks[o->rec / REC_CHUNK + i] = NULL;
-	mem_free(m, o->block, sizeof(uint64_t) * nr_chunks * REC_CHUNK);
-	o->block = NULL;
-	o->nr_pages = 0;
-}
-
-/* One VMA less. */
-void object_put(struct numab_machine *m, int object)
-{
-	struct object *o = object ? &m->objects[object - 1] : NULL;
-
-	if (o && --o->nr_vmas == 0 && o->dropped)
-		object_free(m, o);
-}
-
-int numab_object_drop(struct numab_machine *m, int object)
-{
-	struct object *o;
-
-	if (!m)
-		return NUMAB_EINVAL;
-	if (object < 1 || object > m->nr_objects || m->objects[object - 1].dropped)
-		return fail(m, NUMAB_ENOENT, "no object %d", object);
-	o = &m->objects[object - 1];
-	o->dropped = 1;
-	if (!o->nr_vmas)
-		object_free(m, o);
-	return 0;
-}
-
 /* ---- mmap ---- */
 
 static int check_vma(struct numab_machine *m, const struct numab_vma *in, uint64_t pages)
@@ -139,7 +54,8 @@ static int check_vma(struct numab_machine *m, const struct numab_vma *in, uint64
 		return fail(m, NUMAB_EINVAL, "protection %u, permitted 0..7", in->prot);
 	if (in->flags > 31)
 		return fail(m, NUMAB_EINVAL, "VMA flags %u, permitted 0..31", in->flags);
-	if (in->pgoff > 1ull << 48)
+	if (in->pgoff > 1ull << 48 &&
+	    (in->pgoff != NUMAB_PGOFF_VADDR || in->kind != NUMAB_ANON_PRIVATE))
 		return fail(m, NUMAB_EINVAL, "pgoff %llu, permitted 0..2^48", (ull)in->pgoff);
 	if (in->kind == NUMAB_ANON_PRIVATE)
 		return in->object ? fail(m, NUMAB_EINVAL, "anonymous private memory has no object")
@@ -184,7 +100,7 @@ int numab_mmap(struct numab_machine *m, int pid, const struct numab_vma *in)
 	memset(&v, 0, sizeof(v));
 	v.start = start;
 	v.end = end;
-	v.pgoff = in->pgoff;
+	v.pgoff = in->pgoff == NUMAB_PGOFF_VADDR ? start : in->pgoff;
 	v.kind = in->kind;
 	v.prot = in->prot;
 	v.flags = in->flags;
@@ -192,12 +108,13 @@ int numab_mmap(struct numab_machine *m, int pid, const struct numab_vma *in)
 	vma_insert(mm, &v);
 	if (v.object)
 		m->objects[v.object - 1].nr_vmas++;
+	mm_merge(m, mm, start, end);
 	return 0;
 }
 
 /* Put a VMA border at @vpn; a huge page across it is split.  Room for one more VMA has been
  * reserved. */
-static void cut_border(struct numab_machine *m, struct mm *mm, uint64_t vpn)
+void cut_border(struct numab_machine *m, struct mm *mm, uint64_t vpn)
 {
 	const struct vma *v = vma_find(mm, vpn);
 
@@ -262,6 +179,7 @@ void exit_mmap(struct numab_machine *m, struct mm *mm)
 		zap_range(m, mm, mm->vmas[i].start, mm->vmas[i].end);
 		object_put(m, mm->vmas[i].object);
 	}
+	free_all_pgtables(m, mm);
 }
 
 int numab_munmap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes)
@@ -291,6 +209,7 @@ int numab_munmap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size
 	}
 	if (any)
 		tlb_flush_range(m, mm, NULL);
+	free_pgtables(m, mm, start, end);
 	spans_trim(m, mm);
 	return 0;
 }
@@ -364,6 +283,7 @@ int numab_mprotect(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t si
 		mm->vmas[i].prot = prot;
 		change_protection(m, mm, &mm->vmas[i]);
 	}
+	mm_merge(m, mm, start, end);
 	return 0;
 }
 
@@ -434,7 +354,9 @@ int numab_mremap(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size
 	v.start = to;
 	v.end = to_end;
 	vma_insert(mm, &v);
+	mm_merge(m, mm, to, to_end);
 	tlb_flush_range(m, mm, NULL);
+	free_pgtables(m, mm, start, end);
 	spans_trim(m, mm);
 	return 0;
 }
@@ -601,6 +523,7 @@ int numab_vmas(const struct numab_machine *m, int pid, struct numab_vma *out, in
 		out[i].flags = v->flags;
 		out[i].object = v->object;
 		out[i].pgoff = v->pgoff;
+		out[i].policy = v->mpol ? v->mpol->cookie : 0;
 	}
 	return (int)mm->nr_vmas;
 }

@@ -131,7 +131,7 @@ int zone_watermark_ok(const struct node *n, uint64_t mark, uint64_t pages)
 
 static int in_mask(const uint64_t *mask, int nid)
 {
-	return !mask || (mask[nid / 64] >> (nid % 64) & 1);
+	return !mask || mask_has(mask, nid);
 }
 
 /* The node that an allocation starting from @from_nid gets: the first above its low watermark by
@@ -154,16 +154,40 @@ int page_alloc_zonelist(struct numab_machine *m, int from_nid, const uint64_t *m
 	return -1;
 }
 
-/* The node an allocation would like best: the first of the zonelist that its mask allows. */
-int page_alloc_wanted(struct numab_machine *m, int nid, const uint64_t *mask)
+/* The node an allocation would like best: the first of the zonelist that has memory and that its
+ * mask allows.  -1: there is none.  Linux: first_zones_zonelist. */
+int preferred_zone(const struct numab_machine *m, int nid, const uint64_t *mask)
 {
 	const uint16_t *list = m->nodes[nid].zonelist;
 	int i;
 
-	for (i = 0; mask && i < m->nr_nodes; i++)
-		if (in_mask(mask, list[i]))
+	for (i = 0; i < m->nr_nodes; i++)
+		if (m->nodes[list[i]].pages && in_mask(mask, list[i]))
 			return list[i];
-	return nid;
+	return NUMAB_NO_NODE;
+}
+
+static void count_zone(struct numab_machine *m, int nid, int counter)
+{
+	m->counters[counter]++;
+	m->node_stats[nid * NUMAB_NR_NODE_STATS + counter - NUMAB_C_numa_hit]++;
+}
+
+/* One call of the allocator has asked for node @asked and got @got, from a CPU of node @running.
+ * Linux: zone_statistics. */
+void zone_statistics(struct numab_machine *m, int asked, int got, int running, int interleaved)
+{
+	count_zone(m, got, asked == got ? NUMAB_C_numa_hit : NUMAB_C_numa_miss);
+	if (asked != got)
+		count_zone(m, asked, NUMAB_C_numa_foreign);
+	if (interleaved)
+		count_zone(m, got, NUMAB_C_numa_interleave);
+	count_zone(m, got, running == got ? NUMAB_C_numa_local : NUMAB_C_numa_other);
+}
+
+const uint64_t *numab_node_stats(const struct numab_machine *m)
+{
+	return m ? m->node_stats : NULL;
 }
 
 void page_take(struct numab_machine *m, int nid, uint64_t pages)
@@ -178,6 +202,13 @@ void page_free(struct numab_machine *m, uint64_t bits)
 		m->nodes[pg_nid(bits)].leaked++;
 	else
 		m->nodes[pg_nid(bits)].free++;
+}
+
+/* A page of a page table goes back. */
+void table_free(struct numab_machine *m, int nid)
+{
+	m->nodes[nid].tables--;
+	m->nodes[nid].free++;
 }
 
 /* v3.8's limit per target node: 128 MB in windows of 100 ms that open at the first request after
@@ -224,6 +255,7 @@ int numab_node_info(const struct numab_machine *m, int nid, struct numab_node_in
 	out->watermark_high = n->whigh;
 	out->nr_cpus = n->nr_cpus;
 	out->nid = nid;
+	out->kernel = n->kernel + n->tables;
 	return 0;
 }
 
@@ -233,4 +265,29 @@ int numab_distance(const struct numab_machine *m, int from_nid, int to_nid)
 	    to_nid < 0 || to_nid >= m->nr_ids || !m->nodes[to_nid].online)
 		return NUMAB_EINVAL;
 	return m->distance[(size_t)from_nid * m->nr_ids + to_nid];
+}
+
+int numab_set_weight(struct numab_machine *m, int nid, int weight)
+{
+	if (!m)
+		return NUMAB_EINVAL;
+	if (nid < 0 || nid >= m->nr_ids || !m->nodes[nid].online)
+		return fail(m, NUMAB_EINVAL, "node %d does not exist", nid);
+	if (weight < 0 || weight > UINT8_MAX)
+		return fail(m, NUMAB_EINVAL, "weight %d of node %d, permitted 0..255", weight, nid);
+	m->weights[nid] = (uint8_t)weight;
+	return 0;
+}
+
+/* Linux: get_il_weight. */
+int node_weight(const struct numab_machine *m, int nid)
+{
+	return m->weights[nid] ? m->weights[nid] : 1;
+}
+
+int numab_weight_of(const struct numab_machine *m, int nid)
+{
+	if (!m || nid < 0 || nid >= m->nr_ids || !m->nodes[nid].online)
+		return NUMAB_EINVAL;
+	return node_weight(m, nid);
 }

@@ -257,6 +257,7 @@ struct numab_node_info {
 	uint64_t watermark_high;
 	int32_t nr_cpus;
 	int32_t nid;
+	uint64_t kernel;           /* pages of numab_alloc_kernel(), and page tables */
 };
 int numab_node_info(const struct numab_machine *m, int nid, struct numab_node_info *out);
 int numab_distance(const struct numab_machine *m, int from_nid, int to_nid);
@@ -269,7 +270,8 @@ int numab_distance(const struct numab_machine *m, int from_nid, int to_nid);
  * Linux: fork hooks of patches 15, 18 and 19; a new task starts with the slow start. */
 int numab_process(struct numab_machine *m, int cpu);
 /* Copy @tid's process: private pages become shared, copy on write.  NUMAB_ESRCH, NUMAB_ENOMEM,
- * NUMAB_EBUSY when a page is mapped more than 32767 times already. */
+ * NUMAB_EBUSY when a page is mapped more than 32767 times already, NUMAB_EOOM when page tables find
+ * no memory (those that did stay counted as allocations). */
 int numab_fork(struct numab_machine *m, int tid, int cpu);
 /* A further thread of @tid's process. */
 int numab_clone(struct numab_machine *m, int tid, int cpu);
@@ -443,7 +445,10 @@ struct numab_vma {
 	uint32_t flags;      /* NUMAB_VMA_* */
 	int32_t object;      /* from numab_object(), or 0 */
 	uint64_t pgoff;      /* page offset into the object; anonymous private: for interleave */
+	uint64_t policy;     /* out: cookie of the range's own policy, 0: none; ignored on input */
 };
+/* pgoff of anonymous private memory as Linux counts it: vaddr / 4096. */
+#define NUMAB_PGOFF_VADDR 0xffffffffffffffff
 /* Memory that several processes can map: @kind NUMAB_SHM or NUMAB_FILE_SHARED.  Its pages are
  * allocated at the first touch and stay when unmapped, until numab_object_drop() and the last
  * munmap.  Returns its id >= 1. */
@@ -493,26 +498,63 @@ int numab_vma_stats(struct numab_machine *m, int pid, uint64_t vaddr, struct num
 		    uint64_t *nids);
 
 /* The compact target rule that a memory policy lowers to.  NUMAB_MPOL_NONE: no policy of its own.
- * mask: nr_mask_words 64-bit words, bit n for nid n; copied. */
+ * mask: nr_mask_words 64-bit words, bit n for nid n; copied.  An empty mask: INTERLEAVE and its
+ * like use the running node, BIND has no page to give. */
 enum numab_mpol_mode {
 	NUMAB_MPOL_NONE,
-	NUMAB_MPOL_LOCAL,        /* the running node */
-	NUMAB_MPOL_PREFERRED,    /* nid, then by distance */
-	NUMAB_MPOL_BIND,         /* mask only, by distance */
-	NUMAB_MPOL_INTERLEAVE    /* the pgoff-th node of mask */
+	NUMAB_MPOL_LOCAL,              /* the running node, then by distance */
+	NUMAB_MPOL_PREFERRED,          /* nid, then by distance */
+	NUMAB_MPOL_BIND,               /* mask only, by distance from the running node */
+	NUMAB_MPOL_INTERLEAVE,         /* the pgoff-th node of mask */
+	NUMAB_MPOL_PREFERRED_MANY,     /* as BIND, then any node by distance */
+	NUMAB_MPOL_WEIGHTED_INTERLEAVE /* as INTERLEAVE, each node as often as its weight says */
 };
-#define NUMAB_MPOL_F_MOF 8 /* migrate on fault; the kernel's value */
+#define NUMAB_MPOL_F_MOF 8    /* migrate on fault; the kernel's value */
+/* BIND and PREFERRED_MANY with balancing (MPOL_F_NUMA_BALANCING of later kernels): a page goes to
+ * the running node if that is in the mask and the machine's filter lets it. */
+#define NUMAB_MPOL_F_MORON 16
 struct numab_mpol {
 	uint32_t mode;
-	uint32_t flags;
-	int32_t nid;
+	uint32_t flags;          /* NUMAB_MPOL_F_* */
+	int32_t nid;             /* PREFERRED */
 	uint32_t nr_mask_words;
 	const uint64_t *mask;
+	int32_t home_nid;        /* BIND, PREFERRED_MANY: distances count from here; -1: from the
+				  * running node.  Linux: set_mempolicy_home_node */
+	uint32_t reserved;
+	uint64_t cookie;         /* the host's own name for the policy; 0: none */
 };
+/* Two policies are equal, so that ranges under them merge, when rule and cookie are equal. */
 int numab_set_task_policy(struct numab_machine *m, int tid, const struct numab_mpol *policy);
-/* Policy of a range; VMAs are split.  NUMAB_EFAULT on holes (nothing changed). */
+/* Policy of a range; VMAs are split, and merge with equal neighbours.  Of shared memory the object
+ * gets it too, for its pages and for every mapper, also after this mapping is gone.  NUMAB_EFAULT
+ * on holes, NUMAB_ENOMEM (nothing changed).  Linux: mbind_range, mpol_set_shared_policy. */
 int numab_set_vma_policy(struct numab_machine *m, int pid, uint64_t vaddr, uint64_t size_bytes,
 			 const struct numab_mpol *policy);
+/* A task's own policy; mode NUMAB_MPOL_NONE when it has none.  Of the two interleaving modes
+ * out->nid is the node that the next allocation without a VMA takes.  out->mask belongs to the
+ * machine and holds until the policy is set anew; get_mempolicy of Linux. */
+int numab_task_policy(const struct numab_machine *m, int tid, struct numab_mpol *out);
+/* The policy at @vaddr.  shared_lookup 1: what faults there obey before the task's own, which in
+ * shared memory is the object's; 0: what the VMA itself was given.  NUMAB_EFAULT: no VMA. */
+int numab_vma_policy(const struct numab_machine *m, int pid, uint64_t vaddr, int shared_lookup,
+		     struct numab_mpol *out);
+/* Weight of a node in weighted interleave, 1..255 (default 1; 0 sets that).
+ * Linux: /sys/kernel/mm/mempolicy/weighted_interleave. */
+int numab_set_weight(struct numab_machine *m, int nid, int weight);
+int numab_weight_of(const struct numab_machine *m, int nid); /* NUMAB_EINVAL: no such node */
+
+/* Allocate 2^order pages for the kernel in the name of @tid: no VMA, so that interleave goes by the
+ * task's own counter.  Returns the node, NUMAB_EOOM.  Linux: alloc_pages_current. */
+int numab_alloc_kernel(struct numab_machine *m, int tid, int order);
+/* Give them back.  NUMAB_EINVAL: node @nid holds no such pages. */
+int numab_free_kernel(struct numab_machine *m, int nid, int order);
+
+/* The six allocation statistics by node, [nr_node_ids][NUMAB_NR_NODE_STATS], in the order of
+ * /proc/vmstat: numa_hit, numa_miss, numa_foreign, numa_interleave, numa_local, numa_other.  One a
+ * call of the allocator, whatever its order.  Their sums are counters of the same names. */
+#define NUMAB_NR_NODE_STATS 6
+const uint64_t *numab_node_stats(const struct numab_machine *m);
 
 struct numab_page {
 	int32_t nid;           /* -1: no page */

@@ -55,20 +55,23 @@ static void probe_hint(struct numab_machine *m, const struct task *t, const stru
 static void probe_alloc(struct numab_machine *m, const struct task *t, const struct vma *v,
 			uint64_t vpn, uint64_t val, int kind, struct numab_probe *out)
 {
-	const uint64_t *mask = NULL;
-	int from = (val & PTE_WISH) ? pg_nid(val) : alloc_target(m, t, v, vpn, &mask);
+	struct alloc_plan plan = { pg_nid(val), NULL, 0, 0 };
+	int asked;
 
+	if (!(val & PTE_WISH))
+		plan = kind == NUMAB_FAULT_FIRST_TOUCH && v->object ?
+			       object_alloc_plan(m, t, v, vpn) :
+			       vma_alloc_plan(m, t, v, vpn, 0);
 	out->kind = kind;
-	out->to_nid = page_alloc_zonelist(m, from, mask, 1, 0);
+	out->to_nid = alloc_find(m, &plan, 1, 0, &asked);
 }
 
 /* Nothing is mapped yet; in the order of do_absent_page(). */
 static void probe_absent(struct numab_machine *m, const struct task *t, const struct vma *v,
 			 const struct span *s, uint64_t vpn, int write, struct numab_probe *out)
 {
-	const uint64_t *mask;
 	uint64_t val = s->pte[vpn - s->base], rec = 0;
-	int huge = huge_alloc_nid(m, t, v, s, vpn, &mask);
+	int huge = huge_alloc_nid(m, t, v, s, vpn);
 
 	if (v->object)
 		rec = *rec_at(m, m->objects[v->object - 1].rec + v->pgoff + (vpn - v->start));

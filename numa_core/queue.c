@@ -320,7 +320,7 @@ int numab_mbind(struct numab_machine *m, int tid, uint64_t vaddr, uint64_t size_
 	if (err)
 		return err;
 	if (policy)
-		err = vma_policy_reserve(m, qp.mm);
+		err = vma_policy_reserve(m, qp.mm, qp.start, qp.end);
 	if ((flags & MF_MOVES) && !(flags & NUMAB_MF_LAZY))
 		n = count_wanted(&qp);
 	if (!err && n) {

@@ -100,6 +100,8 @@ static int task_new(struct numab_machine *m, const struct task *parent, int cpu,
 	t->nice = parent ? parent->nice : 0;
 	t->weight = nice_to_weight(t->nice);
 	t->mpol = parent ? mpol_get(parent->mpol) : NULL;
+	t->il_prev = parent ? parent->il_prev : NUMAB_NO_NODE;
+	t->il_weight = parent ? parent->il_weight : 0;
 	t->next_cpu = -1;
 	*out = t;
 	return 0;
@@ -175,6 +177,8 @@ int numab_fork(struct numab_machine *m, int tid, int cpu)
 		return err;
 	mm = mm_new(m, t->tid);
 	err = !mm || mm_reserve_task(m, mm) ? no_memory(m) : mm_copy(m, parent->mm, mm);
+	if (!err)
+		err = copy_pgtables(m, parent, mm);
 	if (err) {
 		if (mm)
 			exit_mmap(m, mm);

@@ -19,7 +19,10 @@ from .arguments import ID, NID, U32, U64, choice, flag, shown, whole, whole_arra
 if TYPE_CHECKING:
     from .machine import Machine
 
-__all__ = ["Batch", "Outcome", "Page", "Part", "Probe", "TaskInfo", "Vma", "VmaStats", "rows"]
+__all__ = [
+    "Batch", "Move", "NodeInfo", "Outcome", "Page", "Part", "Probe", "Stop", "TaskInfo", "Vma",
+    "VmaStats", "rows",
+]
 
 PAGE_BYTES = 4096
 VMA_KINDS = ("anon_private", "anon_shared", "shm", "file_shared", "file_private")
@@ -145,6 +148,43 @@ class TaskInfo:
     wake_ns: int
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ended: ``until``, ``feed`` (task ``tid`` has nothing to do), ``loop`` (``loop``
+    loops of the replay are complete), ``done``, or ``ring`` (drain the events)."""
+
+    why: str
+    tid: int
+    loop: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """External mode: a move that the host is asked for, to be answered by ``machine.migrated``."""
+
+    id: int
+    vpn: int
+    pid: int
+    tid: int
+    from_nid: int
+    to_nid: int
+    nr_pages: int
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node's pages, now.  Units: pages of 4 KiB."""
+
+    nid: int
+    nr_cpus: int
+    pages: int
+    free: int
+    leaked: int
+    watermark_min: int
+    watermark_low: int
+    watermark_high: int
+
+
 def rows(vpn: Any, reads: Any = 0, writes: Any = 0) -> np.ndarray:
     """Access rows for :meth:`Task.access_rows` and :meth:`Task.feed`: a new array, dtype ROW.
 
@@ -187,6 +227,7 @@ def mpol(mode: str, nid: int, nodes: Iterable[int], lazy: bool) -> Any:
     c.mode = choice("policy mode", mode, MPOL_MODES)
     c.flags = lib.NUMAB_MPOL_F_MOF if flag("lazy", lazy) else 0
     c.nid = whole("nid", nid, NID)
+    c.home_nid = lib.NUMAB_NO_NODE
     words = [0] * 16
     for n in whole_array("nodes", nodes, np.int64, (0, 1023)).tolist():
         words[n // 64] |= 1 << n % 64

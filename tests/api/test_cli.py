@@ -24,6 +24,7 @@ RUN_KEYS = {
     "scan_passes", "pages", "vmstat", "absent", "model", "reasons", "node_pages", "cost",
 }
 KERNEL_NAMES = [
+    "numa_hit", "numa_miss", "numa_foreign", "numa_interleave", "numa_local", "numa_other",
     "numa_pte_updates", "numa_hint_faults", "numa_hint_faults_local", "numa_pages_migrated",
     "pgmigrate_success", "pgmigrate_fail", "pgfault", "thp_fault_alloc", "thp_split",
 ]

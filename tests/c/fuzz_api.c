@@ -804,7 +804,7 @@ static const struct {
 	{ "set", call_set, 2, CLEAN },
 	{ "set_as_posted", call_set_as_posted, 1, CLEAN },
 	{ "process", call_process, 2, CLEAN },
-	{ "fork", call_fork, 2, CLEAN },
+	{ "fork", call_fork, 2, PARTLY },
 	{ "clone", call_clone, 2, CLEAN },
 	{ "exec", call_exec, 1, CLEAN },
 	{ "exit", call_exit, 3, CLEAN },

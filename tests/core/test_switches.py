@@ -13,7 +13,7 @@ SWITCHES = {
     "small_vma_skip": (0, 0), "count_pages_not_faults": (0, 0), "rate_limit": (0, 0),
     "thp_native_migration": (0, 0), "policy_table_ready": (1, 1), "zero_page": (1, 1),
     "thp": (0, 0), "arch_x86": (1, 1), "tlb_x86_local_only": (1, 1), "tlb_x86_no_flush": (1, 1),
-    "tlb_generic_local": (1, 1), "home_requeue": (1, 0),
+    "tlb_generic_local": (1, 1), "home_requeue": (1, 0), "page_tables": (0, 0),
 }
 SYSCTLS = {
     "numa_balancing": 1, "scan_delay_ms": 1000, "scan_period_min_ms": 2000,

@@ -20,6 +20,10 @@ BASE = 0x1000_0000
 VPN = BASE // PAGE
 MIN, LOW, HIGH = 8, 16, 24
 WATERMARKS = (MIN, LOW, HIGH)
+#: The allocator's six, which move with every page.
+ZONE_STATS = (
+    "numa_hit", "numa_miss", "numa_foreign", "numa_interleave", "numa_local", "numa_other",
+)
 #: Every machine of the running test: conftest verifies their invariants at its end.
 MACHINES: list[Machine] = []
 
@@ -115,10 +119,18 @@ class World:
     # ---- counting and scanning ----
 
     def counts(self, call, *args, **kwargs):
-        """Exactly the counters that a call changes, and by how much."""
+        """Exactly the counters that a call changes, and by how much; without ZONE_STATS."""
         before = dict(self.m.counters)
         call(*args, **kwargs)
-        return {k: v - before[k] for k, v in self.m.counters.items() if v != before[k]}
+        return {k: v - before[k] for k, v in self.m.counters.items()
+                if v != before[k] and k not in ZONE_STATS}
+
+    def zone_stats(self, call, *args, **kwargs):
+        """Of these, what a call changes."""
+        before = dict(self.m.counters)
+        call(*args, **kwargs)
+        return {k: self.m.counters[k] - before[k] for k in ZONE_STATS
+                if self.m.counters[k] != before[k]}
 
     def due(self, by=None):
         """Let a task run just long enough that its next tick exceeds its scan period, at a time

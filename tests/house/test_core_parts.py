@@ -11,7 +11,7 @@ from tree import CORE, c_functions, files, name, parts, read, without_comments
 PART_LINES_MAX = 620
 FUNCTION_LINES_MAX = 69
 
-LIBC = {"memset", "memcpy", "memmove", "strcmp", "strlen", "snprintf", "vsnprintf"}
+LIBC = {"memset", "memcpy", "memmove", "memcmp", "strcmp", "strlen", "snprintf", "vsnprintf"}
 LIBC_OF = {"alloc": {"calloc", "malloc", "free", "mmap", "munmap", "madvise"}}
 CPU_FEATURES = r"__cpu_\w+"  # scan.c asks the processor what it has
 TOOLCHAIN = {"_GLOBAL_OFFSET_TABLE_"}

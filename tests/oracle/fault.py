@@ -8,7 +8,7 @@ from .names import ANON_SHARED, EFAULT, NO_NODE, PAGE_BYTES, SHM, OracleError
 from .node import (
     alloc_pages, flush_tlb_page, page_remove_rmap, ptep_set_access_flags, running_node, zonelist,
 )
-from .policy import alloc_pages_vma, mpol_misplaced
+from .policy import alloc_pages_vma, mpol_misplaced, page_cache_alloc
 from .state import Entry
 from .stats import task_numa_fault
 
@@ -181,7 +181,8 @@ def object_page(m, task, vma, vpn):
     """The page of the VMA's object at @vpn; the first fault on it allocates it."""
     offset = vma.offset_of(vpn)
     if offset not in vma.owner.pages:
-        page = alloc_page_for(m, task, vma, vpn)
+        shared = vma.kind in (SHM, ANON_SHARED)
+        page = (alloc_page_for if shared else page_cache_alloc)(m, task, vma, vpn)
         page.owner = vma.owner
         vma.owner.pages[offset] = page
     return vma.owner.pages[offset]

@@ -24,7 +24,7 @@ def do_huge_pmd_anonymous_page(m, task, vma, vpn):
     if not transparent_hugepage_fits(m, mm, vma, vpn):
         return False
     start = vpn - vpn % SLOT_PAGES
-    wanted, nids = alloc_pages_vma(m, task, vma, start)
+    wanted, nids = alloc_pages_vma(m, task, vma, start, huge=True)
     fitting = [nid for nid in nids if m.nodes[nid].free - 511 > m.nodes[nid].low]
     if not fitting:
         return False

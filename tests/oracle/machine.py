@@ -204,7 +204,7 @@ class OracleMachine:
 
     def set_task_policy(self, tid, mode, flags=0, nid=NO_NODE, mask=()):
         task = self.task(tid)
-        task.policy = self.make_policy(mode, flags, nid, mask)
+        task.policy, task.il_prev = self.make_policy(mode, flags, nid, mask), NO_NODE
 
     def set_vma_policy(self, pid, vaddr, size_bytes, mode, flags=0, nid=NO_NODE, mask=()):
         mm = self.mm(pid)

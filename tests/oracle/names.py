@@ -31,6 +31,7 @@ COUNTERS = [
 
 REASONS = [
     "NONE", "GO_MIGRATED", "GO_ASKED_HOST", "HOLD_NO_MOF", "HOLD_BIND_NODE_ALLOWED",
+    "HOLD_OUTSIDE_MASK",
     "HOLD_TWO_STAGE_FILTER", "HOLD_LOCAL", "HOLD_USER_FILTER", "HOLD_SHARED_PAGE",
     "HOLD_TARGET_LOW_MEMORY", "HOLD_ISOLATION_FAILED", "HOLD_MIGRATE_AGAIN",
     "HOLD_MIGRATE_FAILED", "HOLD_MIGRATE_NOMEM", "HOLD_RATE_LIMIT", "HOLD_PMD_CLEARED",
@@ -67,6 +68,7 @@ TUNABLES = {
     "thp_native_migration": (0, 0, 1),
     "zero_page": (1, 0, 1),
     "policy_table_ready": (1, 0, 1),
+    "page_tables": (0, 0, 1),
     "arch_x86": (1, 0, 1),
     "tlb_x86_local_only": (1, 0, 1),
     "tlb_x86_no_flush": (1, 0, 1),

@@ -1,15 +1,21 @@
 """Memory policy (section 3): which one applies, where a page is wanted, is it misplaced?"""
 
+from dataclasses import replace
+
 from .names import (
-    MPOL_BIND, MPOL_F_MOF, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED, NO_NODE, POLICY_HOME,
-    POLICY_MOF,
+    ANON_SHARED, MPOL_BIND, MPOL_F_MOF, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED, NO_NODE,
+    POLICY_HOME, POLICY_MOF, SHM, SLOT_PAGES,
 )
-from .node import running_node, zonelist
+from .node import alloc_pages, running_node, zonelist
 
 
-def get_vma_policy(task, vma):
-    """The explicit policy in force: the VMA's, else the task's, else None (3.1)."""
-    return vma.policy or task.policy
+def get_vma_policy(task, vma, vpn):
+    """The explicit policy in force: of shared memory the part's, else the VMA's; else the task's,
+    else None (3.1)."""
+    own = vma.policy
+    if vma.kind in (SHM, ANON_SHARED):
+        own = vma.owner.policies.get(vma.offset_of(vpn))
+    return own or task.policy
 
 
 def automatic_mof(m):
@@ -22,23 +28,28 @@ def home_or_running(m, task):
     return task.home if task.home != NO_NODE else running_node(m, task)
 
 
-def interleave_node(m, task, vma, vpn, policy):
-    """Step 2 of 3.2: the k-th node of the mask, k from the page offset."""
+def interleave_node(m, task, vma, vpn, policy, huge=False):
+    """Step 2 of 3.2: the k-th node of the mask, k from the page offset; at the allocation of a huge
+    page from the number of its slot."""
     nids = sorted(policy.mask)
     if not nids:
         return running_node(m, task)
-    return nids[vma.offset_of(vpn) % len(nids)]
+    k = vma.offset_of(vpn)
+    if huge:
+        k = vma.pgoff // SLOT_PAGES + (vpn - vma.start) // SLOT_PAGES
+    return nids[k % len(nids)]
 
 
 def bind_zonelist(m, task, policy):
-    """Nodes of the mask in the order of the running node's zonelist."""
-    return [nid for nid in zonelist(m, running_node(m, task)) if nid in policy.mask]
+    """Nodes of the mask that have memory, in the order of the running node's zonelist."""
+    return [nid for nid in zonelist(m, running_node(m, task))
+            if nid in policy.mask and m.nodes[nid].pages]
 
 
-def policy_node(m, task, vma, vpn, policy):
+def policy_node(m, task, vma, vpn, policy, huge=False):
     """The node that an explicit @policy names: steps 2, 3, 4 and 6 of 3.2."""
     if policy.mode == MPOL_INTERLEAVE:
-        return interleave_node(m, task, vma, vpn, policy)
+        return interleave_node(m, task, vma, vpn, policy, huge)
     if policy.mode == MPOL_LOCAL:
         return running_node(m, task)
     if policy.mode == MPOL_PREFERRED:
@@ -48,22 +59,34 @@ def policy_node(m, task, vma, vpn, policy):
     return nids[0] if nids else NO_NODE
 
 
-def alloc_pages_vma(m, task, vma, vpn):
-    """(node wanted, nodes to try in order) for a new page at @vpn.
+def alloc_pages_vma(m, task, vma, vpn, huge=False):
+    """(node wanted, nodes to try in order) for a new page at @vpn, of its slot when @huge.
 
     Without a policy of its own a task allocates at home (patch 26), unless home_alloc is off.
     """
-    policy = get_vma_policy(task, vma)
+    policy = get_vma_policy(task, vma, vpn)
     if policy is None:
         wanted = running_node(m, task)
         at_home = m.policy_flags & POLICY_HOME and m.tunables["home_alloc"]
         if automatic_mof(m) and at_home:
             wanted = home_or_running(m, task)
         return wanted, zonelist(m, wanted)
-    wanted = policy_node(m, task, vma, vpn, policy)
+    wanted = policy_node(m, task, vma, vpn, policy, huge)
     if policy.mode == MPOL_BIND:
         return wanted, bind_zonelist(m, task, policy)
     return wanted, zonelist(m, wanted)
+
+
+def page_cache_alloc(m, task, vma, vpn):
+    """A page of a file: the cache knows no VMA, so the task's policy and its own rotation rule."""
+    policy = task.policy
+    if policy is None or policy.mode != MPOL_INTERLEAVE or not policy.mask:
+        return alloc_pages(m, *alloc_pages_vma(m, task, replace(vma, policy=None), vpn))
+    later = [nid for nid in sorted(policy.mask) if nid > task.il_prev]
+    wanted = later[0] if later else min(policy.mask)
+    page = alloc_pages(m, wanted, zonelist(m, wanted))
+    task.il_prev = wanted
+    return page
 
 
 def mpol_misplaced(m, task, vma, vpn, page):
@@ -71,7 +94,7 @@ def mpol_misplaced(m, task, vma, vpn, page):
 
     Writes the page's tag where the filter examines it.
     """
-    policy = get_vma_policy(task, vma)
+    policy = get_vma_policy(task, vma, vpn)
     if policy is not None:
         return explicit_policy_misplaced(m, task, vma, vpn, page, policy)
     if not automatic_mof(m):

@@ -20,7 +20,7 @@ def add_task(m, process, tid, cpu, parent):
     task = Task(tid, process, cpu, scan_seq=process.mm.scan_seq,
                 scan_period=m.tunables["scan_delay_ms"])
     if parent:
-        task.home, task.policy = parent.home, parent.policy
+        task.home, task.policy, task.il_prev = parent.home, parent.policy, parent.il_prev
     process.tasks.append(task)
     m.tasks[tid] = task
     return task

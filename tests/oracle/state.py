@@ -107,6 +107,7 @@ class SharedObject:
     pages: dict = field(default_factory=dict)
     nr_vmas: int = 0
     dropped: bool = False
+    policies: dict = field(default_factory=dict)  # by offset: shared memory's own
 
 
 @dataclass(eq=False)
@@ -224,6 +225,7 @@ class Task:
     cpu: int
     home: int = NO_NODE
     policy: object = None
+    il_prev: int = NO_NODE  # interleaving without a VMA: the node last given
     scan_seq: int = 0
     scan_period: int = 0
     node_stamp: int = 0

@@ -8,7 +8,23 @@ from .node import alloc_pages, flush_tlb_range, free_page, page_remove_rmap, zon
 from .state import Entry, Vma
 
 # ---- VMAs ------------------------------------------------------------------------------------
-# Neighbours are never merged.
+
+def can_merge(one, other):
+    """Is @other just the continuation of @one?  Special mappings never are."""
+    return (one.end == other.start and not one.flags
+            and (one.kind, one.prot, one.flags, one.owner, one.policy)
+            == (other.kind, other.prot, other.flags, other.owner, other.policy)
+            and one.pgoff + one.end - one.start == other.pgoff)
+
+
+def merge_vmas(mm, start, end):
+    """VMAs in and around [start, end] become one where they are alike."""
+    for one, other in zip(list(mm.vmas), list(mm.vmas)[1:]):
+        if one.end >= start and other.start <= end and can_merge(one, other):
+            mm.vmas.remove(one)
+            other.start, other.pgoff = one.start, one.pgoff
+            if one.owner:
+                one.owner.nr_vmas -= 1
 
 
 def insert_vma(mm, vma):
@@ -69,6 +85,7 @@ def mmap_region(mm, vma):
     if mm.vmas_in(vma.start, vma.end):
         raise OracleError(EEXIST)
     insert_vma(mm, vma)
+    merge_vmas(mm, vma.start, vma.end)
 
 
 def do_munmap(m, mm, start, end):
@@ -114,6 +131,7 @@ def do_mprotect(m, mm, start, end, prot):
         part.prot = prot
         change_protection(mm, part)
         flush_tlb_range(m)
+    merge_vmas(mm, start, end)
 
 
 def change_protection(mm, vma):
@@ -149,14 +167,22 @@ def do_mremap(m, mm, start, end, new_start):
         mm.placement[vpn + shift] = nid
     part.start, part.end = part.start + shift, part.end + shift
     mm.vmas.sort(key=lambda other: other.start)
+    merge_vmas(mm, part.start, part.end)
     flush_tlb_range(m)
 
 
 def set_vma_policy(m, mm, start, end, policy):
-    """Install @policy on a range (3.3, step 5).  Nothing moves and nothing is marked here."""
+    """Install @policy on a range (3.3, step 5).  Nothing moves and nothing is marked here.
+
+    Parts of shared memory get it too, for all who map them."""
     check_no_holes(mm, start, end)
     for vma in mm.vmas_in(start, end):
-        carve(m, mm, vma, start, end).policy = policy
+        if vma.kind in (SHM, ANON_SHARED):
+            for vpn in range(max(start, vma.start), min(end, vma.end)):
+                vma.owner.policies[vma.offset_of(vpn)] = policy
+        if vma.policy != policy:
+            carve(m, mm, vma, start, end).policy = policy
+    merge_vmas(mm, start, end)
 
 
 def populate(m, mm, vpns, nids, present):
