@@ -100,7 +100,7 @@ def test_get_mempolicy_reports_the_users_mask_of_static_and_relative(flags, out)
     assert policy.reported_nodes() == out
 
 
-@pytest.mark.parametrize("mode", ["BIND", "INTERLEAVE", "PREFERRED_MANY", "WEIGHTED_INTERLEAVE"])
+@pytest.mark.parametrize("mode", ["BIND", "INTERLEAVE", "WEIGHTED_INTERLEAVE"])
 @pytest.mark.parametrize("flags, nodes, first, then, out", [
     (0, (0, 1), (0, 1), (2, 3), (2, 3)),
     (0, (1,), (0, 1), (2, 3), (3,)),
@@ -112,7 +112,23 @@ def test_get_mempolicy_reports_the_users_mask_of_static_and_relative(flags, out)
 ])
 def test_rebinding(mode, flags, nodes, first, then, out):
     policy = rebind(made(mode, nodes, Flags(flags), first), then, ERAS["v6.1"])
-    assert policy.nodes == out and policy.allowed == then
+    assert policy.nodes == out and policy.w == (nodes if flags else then)
+
+
+@pytest.mark.parametrize("flags", [0, STATIC, RELATIVE])
+def test_preferred_many_keeps_its_nodes_and_loses_the_users_mask(flags):
+    """mpol_rebind_preferred of 5.14 on writes the allowed nodes into the union with the mask."""
+    policy = rebind(made("PREFERRED_MANY", (0, 1), Flags(flags), (0, 1)), (2, 3), ERAS["v6.1"])
+    assert policy.nodes == (0, 1) and policy.w == (2, 3)
+    assert policy.reported_nodes() == ((2, 3) if flags else (0, 1))
+
+
+def test_balancing_alone_remaps_from_the_users_mask():
+    """{1,7} of allowed 0-1, remapped: 1 is the first of {1,7}, so it becomes the first of 2-3."""
+    policy = made("BIND", (1, 7), Flags.NUMA_BALANCING, (0, 1))
+    assert (policy.nodes, policy.reported_nodes()) == ((1,), (1, 7))
+    after = rebind(policy, (2, 3), ERAS["v6.1"])
+    assert (after.nodes, after.reported_nodes()) == ((2,), (2, 3))
 
 
 def test_a_static_policy_gets_its_nodes_back():

@@ -6,7 +6,7 @@
 (MemPolicy(mode='BIND', nodes=(0, 1), flags=<Flags.STATIC_NODES: 32768>), 'bind=static:0-1')
 """
 
-from .modes import ERAS, MODES, Era, Flags, Mode, era_named
+from .modes import ERAS, MODES, Era, Flags, Mode, era_named, era_of_kernel
 from .policy import InForce, MemPolicy, in_force, rebind, relative_nodes, remap
 from .text import format_policy, parse
 
@@ -19,6 +19,7 @@ __all__ = [
     "MemPolicy",
     "Mode",
     "era_named",
+    "era_of_kernel",
     "format_policy",
     "in_force",
     "parse",

@@ -15,12 +15,15 @@ era        kernel
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntFlag
 
-from ..arguments import choice
+from numa_core.errors import InvalidArgument
 
-__all__ = ["ERAS", "MODES", "Era", "Flags", "Mode", "era_named"]
+from ..arguments import choice, shown
+
+__all__ = ["ERAS", "MODES", "Era", "Flags", "Mode", "era_named", "era_of_kernel"]
 
 
 class Flags(IntFlag):
@@ -100,7 +103,13 @@ class Era:
     ``mode_flags``: flags taken off the mode's number (others stay in it and make it unknown);
     ``balancing``: modes that may carry NUMA_BALANCING; ``mbind_flags``: MPOL_MF_VALID;
     ``local_is_preferred``: LOCAL is stored as PREFERRED without a node (patch 9), and takes
-    STATIC_NODES and RELATIVE_NODES; ``home_node``: set_mempolicy_home_node exists.
+    STATIC_NODES and RELATIVE_NODES; ``home_node``: set_mempolicy_home_node exists; ``core_flags``:
+    what the core's moving calls must know of it (``NUMAB_MF_*``).
+
+    ``old_calls``: as in 2012.  get_mempolicy wants room for 1024 nodes, not for those that can
+    exist; a mask's last word counts as far as ``maxnode`` says, also beyond node 1023;
+    migrate_pages refuses a new mask with nodes that do not exist and takes an empty one;
+    move_pages looks at targets by 169; mbind needs a mapping at its start also for DEFAULT.
     """
 
     name: str
@@ -109,6 +118,8 @@ class Era:
     mbind_flags: int
     local_is_preferred: bool
     home_node: bool
+    old_calls: bool
+    core_flags: int
 
     def mode(self, number: int) -> Mode | None:
         """The mode of that number, None: unknown here."""
@@ -122,16 +133,37 @@ class Era:
         return self.name in MODES[mode].numbers
 
 
+_V6, _V612 = 32, 64  # NUMAB_MF_*
+
 #: Every era, oldest first.  mbind flags: STRICT 1, MOVE 2, MOVE_ALL 4, LAZY 8.
 ERAS: dict[str, Era] = {
     era.name: era
     for era in (
-        Era("v2", _NODES, (), 15, True, False),
-        Era("v3.8", _NODES, (), 7, True, False),
-        Era("v6.1", _NODES | Flags.NUMA_BALANCING, ("BIND",), 7, False, True),
-        Era("v6.12", _NODES | Flags.NUMA_BALANCING, ("BIND", "PREFERRED_MANY"), 7, False, True),
+        Era("v2", _NODES, (), 15, True, False, True, 0),
+        Era("v3.8", _NODES, (), 7, True, False, True, 0),
+        Era("v6.1", _NODES | Flags.NUMA_BALANCING, ("BIND",), 7, False, True, False, _V6),
+        Era("v6.12", _NODES | Flags.NUMA_BALANCING, ("BIND", "PREFERRED_MANY"), 7, False, True,
+            False, _V612),
     )
 }
+#: First release of each era; v2 is what stands before 3.8.
+_FIRST_RELEASE = {"v2": (0, 0), "v3.8": (3, 8), "v6.1": (5, 14), "v6.12": (6, 9)}
+
+
+def era_of_kernel(release: str) -> Era:
+    """The era of a kernel release such as ``6.1.192``.  Raises InvalidArgument.
+
+    5.14 made LOCAL a mode of its own, 6.9 brought WEIGHTED_INTERLEAVE; what else changed between
+    the releases that name the eras is dated with these.
+
+    >>> era_of_kernel("6.1").name, era_of_kernel("6.12.117").name, era_of_kernel("3.7-rc6").name
+    ('v6.1', 'v6.12', 'v2')
+    """
+    found = re.match(r"(\d{1,3})\.(\d{1,3})(?!\d)", release) if isinstance(release, str) else None
+    if not found:
+        raise InvalidArgument(f"kernel {shown(release)}, permitted: a release such as 6.1")
+    number = int(found[1]), int(found[2])
+    return ERAS[[name for name, first in _FIRST_RELEASE.items() if number >= first][-1]]
 
 
 def era_named(name: str) -> Era:

@@ -105,15 +105,16 @@ def _flag_names() -> str:
 class InForce:
     """A policy under given allowed nodes.  Linux: ``struct mempolicy``.
 
-    ``asked``: what was asked for (``w.user_nodemask``); ``nodes``: the nodes it has now;
-    ``allowed``: the cpuset's nodes it was made or last rebound for (``w.cpuset_mems_allowed``);
-    ``home_nid``: set_mempolicy_home_node, -1: none; ``local``: PREFERRED fell back to the running
-    node (the kernel's F_LOCAL before 5.14, mode LOCAL since).
+    ``asked``: what was asked for; ``nodes``: the nodes it has now; ``w``: the kernel's union of
+    that name, the user's mask when a user's flag is set (``user_nodemask``), else the cpuset's
+    nodes it was made or last rebound for (``cpuset_mems_allowed``); ``home_nid``:
+    set_mempolicy_home_node, -1: none; ``local``: PREFERRED fell back to the running node (the
+    kernel's F_LOCAL before 5.14, mode LOCAL since).
     """
 
     asked: MemPolicy
     nodes: tuple[int, ...]
-    allowed: tuple[int, ...]
+    w: tuple[int, ...]
     home_nid: int = -1
     local: bool = False
 
@@ -128,12 +129,12 @@ class InForce:
         return self.asked.flags
 
     def reported_nodes(self) -> tuple[int, ...]:
-        """What get_mempolicy says: the user's mask if STATIC or RELATIVE, else the nodes now.
+        """What get_mempolicy says: the user's mask if a user's flag is set, else the nodes now.
 
         Linux: get_policy_nodemask and do_get_mempolicy.
         """
-        if self.asked.flags & (Flags.STATIC_NODES | Flags.RELATIVE_NODES):
-            return self.asked.nodes
+        if self.asked.flags & USER_FLAGS:  # mpol_store_user_nodemask
+            return self.w
         return () if self.local else self.nodes
 
     def __str__(self) -> str:
@@ -179,8 +180,9 @@ def in_force(
     """
     cpuset = tuple(sorted(allowed))
     usable = tuple(sorted(set(cpuset) & set(memory_nodes)))
+    w = asked.nodes if asked.flags & USER_FLAGS else cpuset
     if asked.row.rule == "LOCAL" or (asked.mode == "PREFERRED" and not asked.nodes):
-        return InForce(asked, (), cpuset, local=True)
+        return InForce(asked, (), w, local=True)
     if asked.flags & Flags.RELATIVE_NODES:
         nodes = relative_nodes(asked.nodes, usable)
     else:
@@ -189,15 +191,16 @@ def in_force(
         return None
     if asked.mode == "PREFERRED":
         nodes = nodes[:1]
-    return InForce(asked, nodes, cpuset)
+    return InForce(asked, nodes, w)
 
 
 def rebind(policy: InForce, allowed: Iterable[int], era: Era) -> InForce:
     """The policy after its cpuset's nodes changed to ``allowed``.  Linux: mpol_rebind_policy.
 
     STATIC keeps the user's nodes that are allowed, RELATIVE counts anew, others are remapped by
-    position; nothing left means all allowed nodes.  PREFERRED moves along before 5.14 (STATIC falls
-    back to the running node while its node is not allowed) and stays as it is since.
+    position, from ``w``; nothing left means all allowed nodes.  PREFERRED moves along before 5.14
+    (STATIC falls back to the running node while its node is not allowed); since, it and
+    PREFERRED_MANY keep their nodes and only ``w`` is set, over the user's mask too.
 
     >>> from .modes import ERAS
     >>> p = in_force(MemPolicy("BIND", (0, 1)), (0, 1), (0, 1, 2, 3))
@@ -205,31 +208,29 @@ def rebind(policy: InForce, allowed: Iterable[int], era: Era) -> InForce:
     (2, 3)
     """
     new = tuple(sorted(allowed))
-    stored = policy.asked.flags & (Flags.STATIC_NODES | Flags.RELATIVE_NODES)
-    if policy.asked.row.rule == "LOCAL" or (not stored and policy.allowed == new):
+    stored = policy.asked.flags & USER_FLAGS
+    if policy.asked.row.rule == "LOCAL" or (not stored and policy.w == new):
         return policy
-    if policy.asked.mode == "PREFERRED":
+    if policy.asked.mode in ("PREFERRED", "PREFERRED_MANY"):
         return _rebind_preferred(policy, new, era)
-    if policy.asked.flags & Flags.STATIC_NODES:
-        nodes = tuple(n for n in policy.asked.nodes if n in new)
-    elif policy.asked.flags & Flags.RELATIVE_NODES:
-        nodes = relative_nodes(policy.asked.nodes, new)
-    else:
-        nodes = remap(policy.nodes, policy.allowed, new)
-    return replace(policy, nodes=nodes or new, allowed=new)
+    if stored & Flags.STATIC_NODES:
+        return replace(policy, nodes=tuple(n for n in policy.w if n in new) or new)
+    if stored & Flags.RELATIVE_NODES:
+        return replace(policy, nodes=relative_nodes(policy.w, new) or new)
+    return replace(policy, nodes=remap(policy.nodes, policy.w, new) or new, w=new)
 
 
 def _rebind_preferred(policy: InForce, new: tuple[int, ...], era: Era) -> InForce:
     if not era.local_is_preferred:
-        return replace(policy, allowed=new)
+        return policy if policy.local else replace(policy, w=new)
     if policy.asked.flags & Flags.STATIC_NODES:
-        kept = policy.asked.nodes[:1]
-        return replace(policy, nodes=kept, allowed=new, local=kept[0] not in new)
+        kept = policy.w[:1]
+        return replace(policy, nodes=kept, local=kept[0] not in new)
     if policy.asked.flags & Flags.RELATIVE_NODES:
-        return replace(policy, nodes=relative_nodes(policy.asked.nodes, new)[:1], allowed=new)
+        return replace(policy, nodes=relative_nodes(policy.w, new)[:1])
     if policy.local:
         return policy
-    return replace(policy, nodes=remap(policy.nodes, policy.allowed, new), allowed=new)
+    return replace(policy, nodes=remap(policy.nodes, policy.w, new), w=new)
 
 
 def checked_policy(value: Any) -> MemPolicy:
