@@ -28,13 +28,15 @@ from numa_core.errors import (
     WouldBlock,
 )
 
-from .machine import Machine, Move, NodeInfo, Stop
+from .machine import Machine
 from .policies import POLICIES, STAY, Fault, Policy, Verdict
 from .process import Process
 from .task import Task
 from .topology import Node, Topology
 from .tunables import TUNABLES, Tunables
-from .values import Batch, Outcome, Page, Probe, TaskInfo, Vma, VmaStats, rows
+from .values import (
+    Batch, Move, NodeInfo, Outcome, Page, Probe, Stop, TaskInfo, Vma, VmaStats, rows,
+)
 
 __version__ = "0.1.0"
 

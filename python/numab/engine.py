@@ -24,7 +24,7 @@ from numa_core.errors import InvalidArgument, NumabError
 
 from . import cost
 from .arguments import flag, shown, whole
-from .machine import Machine, Stop
+from .machine import Machine
 from .placement import (
     best_static_nids, best_static_remote_share, check_start, cpus_for_threads, start_nids,
 )
@@ -32,6 +32,7 @@ from .policies import Policy, check_policy
 from .process import Process
 from .topology import Topology
 from .traces import Trace, load
+from .values import Stop
 
 __all__ = [
     "BEST_STATIC", "Parts", "ReplayJob", "Result", "Shares", "replay", "run_jobs", "run_until",

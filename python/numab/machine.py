@@ -7,7 +7,6 @@ it.  A machine must not be used by two threads at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Union
 
 import numpy as np
@@ -16,15 +15,17 @@ from numa_core import EVENT, EPOCH, ROW, RQ, Handle, counter_rows, ffi, lib, rea
 from numa_core.errors import InvalidArgument, NoSuchTask
 
 from .arguments import CPU, ID, U32, U64, choice, flag, names, records, shown, whole
+from .mempolicy import era_named
 from .policies import Policy, check_policy
 from .process import Process
 from .sched import Scheduler, answer, scheduler_of
+from .syscalls.state import MemoryState
 from .task import ROWS_FROM, Task
 from .topology import Topology
 from .tunables import Tunables
-from .values import OBJECT_KINDS
+from .values import OBJECT_KINDS, Move, NodeInfo, Stop
 
-__all__ = ["EVENT_KINDS", "Counters", "Machine", "Move", "NodeInfo", "Stop"]
+__all__ = ["EVENT_KINDS", "Counters", "Machine"]
 
 _COUNTERS = counter_rows()
 _REASONS = reason_rows()
@@ -34,43 +35,6 @@ EVENT_KINDS = tuple(
 )
 STOP_NAMES = ("until", "feed", "loop", "done", "ring")
 DRAIN_MAX = 1 << 24  # events a call: 1 GiB
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why a run ended: ``until``, ``feed`` (task ``tid`` has nothing to do), ``loop`` (``loop``
-    loops of the replay are complete), ``done``, or ``ring`` (drain the events)."""
-
-    why: str
-    tid: int
-    loop: int
-
-
-@dataclass(frozen=True)
-class Move:
-    """External mode: a move that the host is asked for, to be answered by ``machine.migrated``."""
-
-    id: int
-    vpn: int
-    pid: int
-    tid: int
-    from_nid: int
-    to_nid: int
-    nr_pages: int
-
-
-@dataclass(frozen=True)
-class NodeInfo:
-    """A node's pages, now.  Units: pages of 4 KiB."""
-
-    nid: int
-    nr_cpus: int
-    pages: int
-    free: int
-    leaked: int
-    watermark_min: int
-    watermark_low: int
-    watermark_high: int
 
 
 class Counters(Mapping[str, int]):
@@ -145,6 +109,8 @@ class Machine:
         are balanced as by Linux 3.7 with patch 28.
     watermarks : mapping, optional
         nid to (min, low, high) in pages; default: as Linux computes them.
+    era : str
+        Whose memory-policy system calls: ``v2`` (the posting), ``v3.8``, ``v6.1``, ``v6.12``.
 
     Raises InvalidArgument, TopologyError.
 
@@ -169,6 +135,7 @@ class Machine:
         external: bool = False,
         sched: Union[str, Scheduler, None] = None,
         watermarks: Mapping[int, tuple[int, int, int]] | None = None,
+        era: str = "v2",
     ) -> None:
         if not isinstance(topology, Topology):
             topology = Topology.load(topology)
@@ -185,6 +152,8 @@ class Machine:
             seed=whole("seed", seed, U64), external=flag("external", external),
             place=self._place, balance=self._balance if chosen else None,
         )
+        #: What the memory-policy calls know beside the core; see :mod:`numab.syscalls`.
+        self.memory = MemoryState(self, era)
         self.tunables = Tunables(self._h)
         if flag("as_posted", as_posted):
             self._h.check(lib.numab_set_as_posted(self._h.m, 1))
@@ -219,6 +188,15 @@ class Machine:
         else:
             self._h.check(lib.numab_use_policy(self._h.m, check_policy(policy).encode()))
             self._policy = None
+
+    @property
+    def era(self) -> str:
+        """Whose memory-policy system calls; may be changed at any time, policies stay."""
+        return self.memory.era.name
+
+    @era.setter
+    def era(self, era: str) -> None:
+        self.memory.era = era_named(era)
 
     def vmstat(self) -> dict[str, int]:
         """Snapshot of the kernel's vmstat rows."""
@@ -271,6 +249,18 @@ class Machine:
             raise NoSuchTask(f"node {nid} does not exist; nodes: {list(self.topology.nids)}")
         return NodeInfo(**{f: getattr(c, f) for f in NodeInfo.__dataclass_fields__})
 
+    def set_weight(self, nid: int, weight: int) -> None:
+        """A node's share under WEIGHTED_INTERLEAVE, 1..255 (at first 1; 0 sets that).
+
+        Linux: /sys/kernel/mm/mempolicy/weighted_interleave/nodeN.
+        """
+        nid, weight = whole("nid", nid, (0, 1023)), whole("weight", weight, (0, 255))
+        self._h.check(lib.numab_set_weight(self._h.m, nid, weight))
+
+    def weight(self, nid: int) -> int:
+        """A node's weight.  Raises InvalidArgument for a node that does not exist."""
+        return self._h.check(lib.numab_weight_of(self._h.m, whole("nid", nid, (0, 1023))))
+
     def check(self) -> None:
         """Verify every invariant of the core; raises InvalidArgument that names a broken one."""
         self._h.check(lib.numab_check(self._h.m))
@@ -280,7 +270,9 @@ class Machine:
     def process(self, cpu: int | None = None) -> Process:
         """A new process with one task on ``cpu`` (default: the first)."""
         cpu = self.topology.cpus[0] if cpu is None else whole("cpu", cpu, CPU)
-        return Process(self, self._h.check(lib.numab_process(self._h.m, cpu)))
+        pid = self._h.check(lib.numab_process(self._h.m, cpu))
+        self.memory.started(pid, pid)
+        return Process(self, pid)
 
     def process_of(self, pid: int) -> Process:
         """The process of that id."""

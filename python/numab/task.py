@@ -17,6 +17,7 @@ from .arguments import (
     CPU, NICE, NID, U32, U64, choice, flag, real, records, whole, whole_array,
 )
 from .program import PATTERNS, Step, step_rows
+from .syscalls.methods import TaskCalls
 from .topology.cpuset import parse_list
 from .values import (
     FAULT_KINDS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
@@ -30,7 +31,7 @@ __all__ = ["Task"]
 ROWS_FROM = "numab.rows(), dtype numa_core.ROW"
 
 
-class Task(Part):
+class Task(Part, TaskCalls):
     """A thread of control on one CPU."""
 
     @property
@@ -56,12 +57,15 @@ class Task(Part):
         """A child process, copy on write."""
         cpu = self.info().cpu if cpu is None else whole("cpu", cpu, CPU)
         pid = self._h.check(lib.numab_fork(self._h.m, self._id, cpu))
+        self.machine.memory.started(pid, pid, self._id)
         return self.machine.process_of(pid)
 
     def clone(self, cpu: int | None = None) -> Task:
         """A further thread."""
         cpu = self.info().cpu if cpu is None else whole("cpu", cpu, CPU)
-        return Task(self.machine, self._h.check(lib.numab_clone(self._h.m, self._id, cpu)))
+        tid = self._h.check(lib.numab_clone(self._h.m, self._id, cpu))
+        self.machine.memory.started(tid, self.machine.memory.pid_of(tid), self._id)
+        return Task(self.machine, tid)
 
     def exec(self) -> None:
         """Replace the address space by an empty one."""

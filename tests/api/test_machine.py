@@ -313,3 +313,17 @@ def test_a_verdict_that_is_none_is_refused(verdict):
     with pytest.raises(InvalidArgument, match="permitted"):
         p.main.access(BASE)
     m.check()
+
+
+def test_weights_of_nodes():
+    m = Machine("2s")
+    assert m.weight(1) == 1
+    m.set_weight(1, 200)
+    assert (m.weight(0), m.weight(1)) == (1, 200)
+    m.set_weight(1, 0)
+    assert m.weight(1) == 1
+    for nid, weight in ((2, 1), (0, 256), (0, -1), (1024, 1)):
+        with pytest.raises(InvalidArgument):
+            m.set_weight(nid, weight)
+    with pytest.raises(InvalidArgument):
+        m.weight(7)

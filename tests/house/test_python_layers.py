@@ -12,7 +12,7 @@ LAYERS = [
     {"program"},
     {"topology", "tunables", "cost", "values", "traces", "workloads"},
     {"mempolicy", "policies", "sched"},
-    {"procfs"},
+    {"procfs", "syscalls"},
     {"process", "task"},
     {"machine"},
     {"placement", "bounds", "samples"},
