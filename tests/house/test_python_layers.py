@@ -15,7 +15,7 @@ LAYERS = [
     {"procfs", "syscalls"},
     {"process", "task"},
     {"machine"},
-    {"placement", "bounds", "samples"},
+    {"placement", "bounds", "samples", "recordings"},
     {"engine"},
     {"history", "synthetic"},
     {"report"},
