@@ -81,7 +81,9 @@ def test_rows_that_are_not_understood(replay, row):
 
 @pytest.mark.parametrize("replay, row", [
     (mbind, {"mode": "BIND", "rows": {"{1}/64": 5}}), (mbind, {"mode": "BIND"}),
-    (migrate_pages, {"old": "{0}"}), (mbind_addr, {"case": 5, "r": "ok"})])
+    (migrate_pages, {"old": "{0}"}), (mbind_addr, {"case": 5, "r": "ok"}),
+    (move_pages, {"case": "query", "user": []}), (mbind_addr, {"case": "len 0", "user": 2**40}),
+    (move_pages, {"case": "x, MOVE", "from": 0, "to": 2**70})])
 def test_rows_that_make_no_sense(replay, row):
     with pytest.raises(InvalidArgument, match="expected|without"):
         list(replay(recording(), [row]))

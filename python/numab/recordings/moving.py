@@ -14,7 +14,7 @@ from .. import syscalls
 from ..arguments import shown
 from ..syscalls import BAD_POINTER
 from .reading import (
-    NotUnderstood, Recording, Row, call_flags, field, mask_bits, result, understood,
+    NotUnderstood, Recording, Row, call_flags, field, mask_bits, number, result, understood,
 )
 from .replay import PAGE, USER_PID, Stage, digits, touch
 from .tables import Compared
@@ -62,7 +62,7 @@ def move_pages(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
     """
     movers: dict[int, _Mover] = {}
     for row in rows:
-        uid = row.get("user", 0)
+        uid = number(row, "user", 0)
         case = field(row, "case", str)
         said = {k: row.get(k) for k in ("r", "ret", "status")}
         if "from" in row:
@@ -105,10 +105,10 @@ def _pid(mover: _Mover, case: str) -> int:
         return mover.process.pid
     if "negative" in case:
         return -1
-    number = re.search(r"pid (\d{1,6})", case)
-    if number and int(number[1]) == 1:
+    named = re.search(r"pid (\d{1,6})", case)
+    if named and int(named[1]) == 1:
         return mover.stage.init.pid
-    if number or "unknown" in case or "no such" in case:
+    if named or "unknown" in case or "no such" in case:
         return USER_PID
     if "other" in case or "root" in case:
         return mover.stage.init.pid
@@ -118,13 +118,13 @@ def _pid(mover: _Mover, case: str) -> int:
 def _shared(recording: Recording, row: Row, uid: int) -> dict[str, Any]:
     """Two pages on node ``from``, mapped by a forked child too."""
     stage = Stage(recording)
-    process = stage.process(field(row, "from", int), uid)
+    process = stage.process(number(row, "from"), uid)
     base = stage.room(process, 2)
     touch(process.main, (base, base + PAGE))
     process.main.fork()
     status = np.full(2, UNTOLD, np.int32)
     pages = np.array([base, base + PAGE], np.uint64)
-    nodes = np.full(2, field(row, "to", int), np.int32)
+    nodes = np.full(2, number(row, "to"), np.int32)
     flags = call_flags("mbind", row["case"].rpartition(", ")[2])
     r = syscalls.move_pages(process.main, 0, 2, pages, nodes, status, flags)
     return {"r": result(r), "ret": max(r, -1), "status": status.tolist()}
@@ -142,7 +142,7 @@ def migrate_pages(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
 
 
 def _migrate(stage: Stage, row: Row) -> dict[str, Any]:
-    process = stage.process(0, row.get("user", 0))
+    process = stage.process(0, number(row, "user", 0))
     base = stage.room(process, MIGRATE_PAGES)
     touch(process.main, range(base, base + MIGRATE_PAGES * PAGE, PAGE))
     pid, old, new = _migrate_arguments(stage, row)

@@ -25,7 +25,7 @@ from ..syscalls import BAD_POINTER
 
 __all__ = [
     "NotUnderstood", "Recording", "call_flags", "load_recording", "mask_bits", "mode_number",
-    "pointer", "result", "understood",
+    "number", "pointer", "result", "understood",
 ]
 
 NODES_MAX = 64
@@ -142,6 +142,14 @@ def field(row: Row, key: str, kind: Any) -> Any:
     return value
 
 
+def number(row: Row, key: str, default: int | None = None) -> int:
+    """A number of a row that a C int can hold; without a default it must be there."""
+    value = field(row if default is None else {key: default} | row, key, int)
+    if not -(2**31) <= value < 2**31:
+        raise InvalidArgument(f"{key} {shown(value)} in a row, expected 32 bits")
+    return int(value)
+
+
 def _kind(kind: Any) -> str:
     names = {str: "text", int: "a number", list: "a list", dict: "an object"}
     return names.get(kind, "something else")
@@ -155,33 +163,33 @@ def mode_number(text: str) -> int:
     """
     head, *flags = re.sub(r"\(.*?\)", "", text).split("|")
     if head in _MODE_NUMBERS:
-        number = _MODE_NUMBERS[head]
+        mode = _MODE_NUMBERS[head]
     elif re.fullmatch(r"-?\d{1,5}", head):
-        number = int(head)
+        mode = int(head)
     else:
         raise NotUnderstood(f"mode {shown(text)}, expected one of {', '.join(_MODE_NUMBERS)}")
     for word in flags:
         if word not in _MODE_FLAGS:
             raise NotUnderstood(f"flag {shown(word)} of mode {shown(text)}, expected one of "
                                 f"{', '.join(_MODE_FLAGS)}")
-        number |= int(_MODE_FLAGS[word])
-    return number
+        mode |= int(_MODE_FLAGS[word])
+    return mode
 
 
 def call_flags(call: str, text: Any) -> int:
     """``STRICT|MOVE`` or ``16`` as a number."""
     if isinstance(text, int):
         return text
-    number = 0
+    bits = 0
     for word in str(text).split("|"):
         if word.isdigit() and len(word) < 8:
-            number |= int(word)
+            bits |= int(word)
         elif word in _CALL_FLAGS[call]:
-            number |= _CALL_FLAGS[call][word]
+            bits |= _CALL_FLAGS[call][word]
         else:
             raise NotUnderstood(f"flag {shown(word)} of {call}, expected one of "
                                 f"{', '.join(_CALL_FLAGS[call])}")
-    return number
+    return bits
 
 
 def mask_bits(text: str) -> int:

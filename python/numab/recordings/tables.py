@@ -20,8 +20,8 @@ from ..arguments import shown
 from ..mempolicy import MODES
 from ..syscalls import BAD_POINTER
 from .reading import (
-    NotUnderstood, Recording, Row, call_flags, field, mask_bits, mode_number, pointer, result,
-    understood,
+    NotUnderstood, Recording, Row, call_flags, field, mask_bits, mode_number, number, pointer,
+    result, understood,
 )
 from .replay import PAGE, Stage, digits, fitting, touch
 
@@ -40,7 +40,7 @@ def mbind(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
     all four.  A page that is not there is a letter."""
     stage = Stage(recording)
     for row in rows:
-        uid, mode = row.get("user", 0), field(row, "mode", str)
+        uid, mode = number(row, "user", 0), field(row, "mode", str)
         for mask, cells in field(row, "rows", dict).items():
             if not isinstance(cells, dict):
                 raise InvalidArgument(f"mbind {mask}: {shown(cells)}, expected an object")
@@ -67,12 +67,12 @@ def _mbind_said(text: str) -> dict[str, Any]:
 def _mbind_cell(
     stage: Stage, uid: int, mode: str, mask: str, flags: str, phase: int
 ) -> dict[str, Any]:
-    number, bits = mode_number(mode), call_flags("mbind", flags)
+    asked, bits = mode_number(mode), call_flags("mbind", flags)
     where, maxnode = pointer(mask)
     process = stage.process(0, uid)
     base = stage.room(process, 4, first_page=phase)
     touch(process.main, range(base, base + 3 * PAGE, PAGE))
-    r = syscalls.mbind(process.main, base, 4 * PAGE, number, where, maxnode, bits)
+    r = syscalls.mbind(process.main, base, 4 * PAGE, asked, where, maxnode, bits)
     if r == 0:
         touch(process.main, [base + 3 * PAGE])
     out = {"r": result(r), "nodes": digits(process, base, 4)}
@@ -90,7 +90,7 @@ def mbind_addr(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
 
 
 def _range_result(stage: Stage, row: Row, case: str) -> dict[str, Any]:
-    process = stage.process(0, row.get("user", 0))
+    process = stage.process(0, number(row, "user", 0))
     base = stage.room(process, 4, gap=4)
     touch(process.main, range(base, base + 4 * PAGE, PAGE))
     start, length, mode = _range_case(case, base)
@@ -126,7 +126,7 @@ def set_mempolicy(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
     stage = Stage(recording)
     process = stage.process()
     for row in rows:
-        process.uid = row.get("user", 0)
+        process.uid = number(row, "user", 0)
         mode, mask = field(row, "mode", str), field(row, "mask", str)
         said = {"r": field(row, "r", str)} | ({"back": row["back"]} if "back" in row else {})
         ours = understood(lambda: _set(process.main, mode, mask))
@@ -141,8 +141,8 @@ def _set(task: Any, mode: str, mask: str) -> dict[str, Any]:
 def _back(task: Any) -> str:
     mode, mask = np.zeros(1, np.int32), np.zeros(16, np.uint64)
     r = syscalls.get_mempolicy(task, mode, mask, MAXNODE - 1, 0, 0)
-    number, nodes = int(mode[0]), sum(int(w) << 64 * i for i, w in enumerate(mask))
-    return f"{result(r)} mode={number & 0xFFF} flags={number & 0xF000:x} mask={nodes:x}"
+    told, nodes = int(mode[0]), sum(int(w) << 64 * i for i, w in enumerate(mask))
+    return f"{result(r)} mode={told & 0xFFF} flags={told & 0xF000:x} mask={nodes:x}"
 
 
 _ADDRESSES = ("null", "touched", "untouched", "unmapped")
@@ -164,7 +164,7 @@ def get_mempolicy(recording: Recording, rows: list[Row]) -> Iterator[Compared]:
             touch(process.main, [base])
             last = policy
             refused = understood(lambda: _take(process.main, policy))
-        process.uid = row.get("user", 0)
+        process.uid = number(row, "user", 0)
         said = {k: row.get(k) for k in ("r", "mode", "mask")}
         ours = refused or understood(lambda: _get(process.main, base, row))
         yield _get_label(row), said, ours
@@ -223,7 +223,7 @@ def _home_case(recording: Recording, case: str, phase: int, row: Row) -> dict[st
     if not found:
         raise NotUnderstood(f"case {shown(case)}, expected the form 'BIND{{0,1}} home 1'")
     stage = Stage(recording)
-    process = stage.process(0, row.get("user", 0))
+    process = stage.process(0, number(row, "user", 0))
     base = stage.room(process, 8, first_page=phase)
     if found[1]:
         name, mask = policy_words(found[1])
