@@ -62,8 +62,9 @@ class Process(Part, ProcessCalls):
         """Map ``[vaddr, vaddr + size)`` bytes; pages come at the first touch.
 
         ``kind``: anon_private, anon_shared, shm, file_shared, file_private (all but the first need
-        an ``object`` of :meth:`Machine.object`); ``flags``: io, pfnmap, hugetlb, and the names
-        heap, stack.
+        an ``object`` of :meth:`Machine.object`); ``pgoff``: offset in the object, and where
+        interleaving begins (Linux's of anonymous memory is ``vaddr // 4096``); ``flags``: io,
+        pfnmap, hugetlb, and the names heap, stack.
 
         Raises InvalidArgument, AlreadyMapped, OutOfMemory; nothing is mapped then.
         """
