@@ -332,3 +332,35 @@ def test_low_watermark_is_for_everybody_min_for_the_last_resort():
         w.write(page)
         got.append(w.nid(page))
     assert got == [0, 1, 0, 0]
+
+
+def balanced(text, policy="moron", nodes=3):
+    """A page written on node 0 under that policy of the task, which then runs on node 1."""
+    w = World(nodes, policy=policy)
+    w.m.era = "v6.12"
+    w.t.set_mempolicy(text)
+    w.place(0, 0)
+    w.touch(0, True)
+    w.t.set_cpu(1)
+    return w
+
+
+@pytest.mark.parametrize("text, policy, reasons, nid", [
+    ("bind=balancing:0-1", "moron", ["go_migrated"], 1),
+    ("prefer (many)=balancing:0-1", "moron", ["go_migrated"], 1),
+    ("bind=balancing:0,2", "moron", ["hold_outside_mask"], 0),   # the task is not in its mask
+    ("bind:0-1", "moron", ["hold_no_mof"], 0),                   # without the flag: opted out
+    ("bind=balancing:0-1", "home_node", ["hold_two_stage_filter", "go_migrated"], 1),
+    ("bind=balancing:0-1", "off", ["go_migrated"], 1),           # no filter that could object
+])
+def test_balancing_moves_toward_the_task_inside_the_mask(text, policy, reasons, nid):
+    """MPOL_F_NUMA_BALANCING: where the running node is in the mask and the filter agrees."""
+    w = balanced(text, policy)
+    assert [w.hint(0).reason for _ in reasons] == reasons
+    assert w.nid(0) == nid
+
+
+def test_a_balanced_page_that_is_where_the_task_runs_stays():
+    w = balanced("bind=balancing:0-1")
+    w.t.set_cpu(0)
+    assert w.hint(0).reason == "hold_local"
