@@ -389,7 +389,8 @@ static int64_t call_mmap(void)
 	v.prot = one_in(6) ? (uint32_t)below(9) : NUMAB_PROT_READ | NUMAB_PROT_WRITE;
 	v.flags = one_in(10) ? (uint32_t)below(9) : 0;
 	v.object = v.kind || one_in(20) ? 1 + (int32_t)below(12) : 0;
-	v.pgoff = one_in(8) ? below(400) : one_in(30) ? odd() : 0;
+	v.pgoff = one_in(8) ? below(400) : one_in(30) ? odd() :
+		  one_in(4) ? NUMAB_PGOFF_VADDR : 0;
 	return numab_mmap(m, an_id(), one_in(60) ? NULL : &v);
 }
 
@@ -435,8 +436,10 @@ static struct numab_mpol *a_mpol(void)
 
 	memset(mask, 0, sizeof(mask));
 	mask[0] = one_in(4) ? any() : one_in(2) ? 1 : 3;
-	p.mode = (uint32_t)below(6);
-	p.flags = one_in(10) ? (uint32_t)below(17) : one_in(2) ? NUMAB_MPOL_F_MOF : 0;
+	p.mode = (uint32_t)below(8);
+	p.flags = one_in(10) ? (uint32_t)below(34) : one_in(2) ? NUMAB_MPOL_F_MOF : 0;
+	p.home_nid = one_in(4) ? an_nid() : NUMAB_NO_NODE;
+	p.cookie = below(3);
 	p.nid = an_nid();
 	p.nr_mask_words = one_in(10) ? (uint32_t)below(18) : 1;
 	p.mask = one_in(20) ? NULL : mask;
@@ -451,6 +454,19 @@ static int64_t call_set_task_policy(void)
 static int64_t call_set_vma_policy(void)
 {
 	return numab_set_vma_policy(m, an_id(), a_vaddr(), a_size(), a_mpol());
+}
+
+static int64_t call_weight(void)
+{
+	return numab_set_weight(m, an_nid(), (int)below(258) - 1);
+}
+
+static int64_t call_kernel_pages(void)
+{
+	int order = (int)below(12) - 1;
+
+	return one_in(2) ? numab_alloc_kernel(m, an_id(), order) :
+			   numab_free_kernel(m, an_nid(), order);
 }
 
 static int64_t call_page_set_flags(void)
@@ -754,6 +770,7 @@ static int64_t call_isa(void)
 /* Questions: no text of their own for a failure, as they change nothing. */
 static int64_t call_questions(void)
 {
+	struct numab_mpol mpol;
 	struct numab_vma vmas[4];
 	struct numab_page page;
 	struct numab_task_info task;
@@ -787,6 +804,9 @@ static int64_t call_questions(void)
 	numab_page_nids(m, an_id(), a_vpn(), below(65), one_in(10) ? NULL : nids);
 	numab_mm_node_pages(m, an_id(), one_in(10) ? NULL : by_node);
 	numab_vmas(m, an_id(), one_in(10) ? NULL : vmas, (int)below(6) - 1);
+	numab_task_policy(m, an_id(), one_in(10) ? NULL : &mpol);
+	numab_vma_policy(m, an_id(), a_vaddr(), one_in(2), one_in(10) ? NULL : &mpol);
+	numab_weight_of(m, an_nid());
 	return 0;
 }
 
@@ -828,6 +848,8 @@ static const struct {
 	{ "populate", call_populate, 4, PARTLY },
 	{ "set_task_policy", call_set_task_policy, 2, CLEAN },
 	{ "set_vma_policy", call_set_vma_policy, 3, CLEAN },
+	{ "weight", call_weight, 1, CLEAN },
+	{ "kernel_pages", call_kernel_pages, 2, CLEAN },
 	{ "page_set_flags", call_page_set_flags, 3, CLEAN },
 	{ "split_huge_page", call_split, 1, CLEAN },
 	{ "migrate_pages", call_migrate_pages, 4, PARTLY },
@@ -1037,6 +1059,10 @@ static void no_memory_of_no_machine(void)
 	REFUSED(numab_populate(NULL, 1, NULL, NULL, 0, 1));
 	REFUSED(numab_set_task_policy(NULL, 1, NULL));
 	REFUSED(numab_set_vma_policy(NULL, 1, 0, 4096, NULL));
+	REFUSED(numab_set_weight(NULL, 0, 1));
+	REFUSED(numab_weight_of(NULL, 0));
+	REFUSED(numab_alloc_kernel(NULL, 1, 0));
+	REFUSED(numab_free_kernel(NULL, 0, 0));
 	REFUSED(numab_page(NULL, 1, 0, &page));
 	REFUSED(numab_page_nids(NULL, 1, 0, 0, NULL));
 	REFUSED(numab_page_set_flags(NULL, 1, 0, 0, 0));
