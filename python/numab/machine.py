@@ -154,6 +154,8 @@ class Machine:
         )
         #: What the memory-policy calls know beside the core; see :mod:`numab.syscalls`.
         self.memory = MemoryState(self, era)
+        #: Paths of objects that were given one, by id.
+        self.object_names: dict[int, str] = {}
         self.tunables = Tunables(self._h)
         if flag("as_posted", as_posted):
             self._h.check(lib.numab_set_as_posted(self._h.m, 1))
@@ -282,13 +284,21 @@ class Machine:
         """The task of that id."""
         return Task(self, tid)
 
-    def object(self, kind: str, nr_pages: int) -> int:
-        """Memory that several processes can map: ``shm`` or ``file``.  Returns its id."""
+    def object(self, kind: str, nr_pages: int, name: str | None = None) -> int:
+        """Memory that several processes can map: ``shm`` or ``file``.  Returns its id.
+
+        ``name``: its path, as numa_maps shows it.
+        """
         choice("object kind", kind, tuple(OBJECT_KINDS))
         nr_pages = whole("nr_pages", nr_pages, U64)
-        return self._h.check(
+        if not (name is None or isinstance(name, str) and name):
+            raise InvalidArgument(f"object name {shown(name)}, permitted: a path")
+        number = self._h.check(
             lib.numab_object(self._h.m, getattr(lib, OBJECT_KINDS[kind]), nr_pages)
         )
+        if name is not None:
+            self.object_names[number] = name
+        return number
 
     def drop_object(self, object_id: int) -> None:
         """Its pages are freed with the last mapping."""

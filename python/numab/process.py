@@ -14,6 +14,7 @@ from numa_core import ffi, lib, text
 from numa_core.errors import InvalidArgument, NoSuchTask, OutOfMemory
 
 from .arguments import U64, choice, flag, names, whole, whole_array
+from .procfs.methods import ProcessFiles
 from .syscalls.methods import ProcessCalls
 from .values import (
     PAGE_FLAGS, VMA_FLAGS, VMA_KINDS, Page, Part, Vma, VmaStats, mpol, prot_bits, prot_text,
@@ -35,7 +36,7 @@ def _range(vaddr: Any, size: Any) -> tuple[int, int]:
     return whole("vaddr", vaddr, U64), whole("size", size, U64)
 
 
-class Process(Part, ProcessCalls):
+class Process(Part, ProcessCalls, ProcessFiles):
     """An address space.  ``pid`` is also the id of its first task."""
 
     @property

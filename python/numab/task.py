@@ -16,6 +16,7 @@ from numa_core.errors import InvalidArgument, NoSuchTask, TopologyError
 from .arguments import (
     CPU, NICE, NID, U32, U64, choice, flag, real, records, whole, whole_array,
 )
+from .procfs.methods import TaskFiles
 from .program import PATTERNS, Step, step_rows
 from .syscalls.methods import TaskCalls
 from .topology.cpuset import parse_list
@@ -31,7 +32,7 @@ __all__ = ["Task"]
 ROWS_FROM = "numab.rows(), dtype numa_core.ROW"
 
 
-class Task(Part, TaskCalls):
+class Task(Part, TaskCalls, TaskFiles):
     """A thread of control on one CPU."""
 
     @property
