@@ -15,7 +15,7 @@ LAYERS = [
     {"procfs", "syscalls"},
     {"process", "task"},
     {"machine"},
-    {"placement", "bounds", "samples", "recordings"},
+    {"placement", "bounds", "samples", "libnuma", "recordings"},
     {"engine"},
     {"history", "synthetic"},
     {"report"},
