@@ -1,11 +1,13 @@
-"""Reports: text tables, mmtests' table, numastat, vmstat text, JSON."""
+"""Reports: text tables, mmtests' table, numactl and numastat, vmstat text, JSON."""
 
 from .mmtests import mmtests_rows, mmtests_table
+from .numactl import numactl_show
 from .numastat import numastat, numastat_mb, numastat_process, numastat_processes
 from .table import explain, results_table
 from .text import runs_json, vmstat_text, write_json
 
 __all__ = [
-    "explain", "mmtests_rows", "mmtests_table", "numastat", "numastat_mb", "numastat_process",
-    "numastat_processes", "results_table", "runs_json", "vmstat_text", "write_json",
+    "explain", "mmtests_rows", "mmtests_table", "numactl_show", "numastat", "numastat_mb",
+    "numastat_process", "numastat_processes", "results_table", "runs_json", "vmstat_text",
+    "write_json",
 ]
