@@ -15,7 +15,7 @@ LAYERS = [
     {"procfs", "syscalls"},
     {"process", "task"},
     {"machine"},
-    {"placement", "bounds", "samples", "libnuma", "recordings"},
+    {"placement", "bounds", "samples", "explanation", "libnuma", "recordings"},
     {"engine"},
     {"history", "synthetic"},
     {"report"},

@@ -1,5 +1,6 @@
-"""Memory policies: check the model against recordings of real kernels.
+"""Memory policies: what one does, and how the model stands beside recordings of real kernels.
 
+  numab policy explain "bind:0,1 static" --machine 4s
   numab policy check recording.json
 """
 
@@ -7,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 
-from . import policy_check
+from . import policy_check, policy_explain
 
 __all__ = ["arguments", "run"]
 
-COMMANDS = (policy_check,)
+COMMANDS = (policy_check, policy_explain)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
