@@ -6,6 +6,7 @@ dataclasses.  ``numab.h`` beside this file is the manual of the calls themselves
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import extend_path
 from typing import Any, Callable
@@ -33,6 +34,7 @@ __all__ = [
     "ffi",
     "get_include",
     "lib",
+    "policy_presets",
     "policy_rows",
     "reason_rows",
     "sources",
@@ -171,6 +173,18 @@ def policy_rows() -> tuple[tuple[str, str], ...]:
     )
 
 
+def policy_presets() -> dict[str, dict[str, int]]:
+    """What each built-in policy presets: policy to tunable to value."""
+    names = [row["name"] for row in tunable_rows()]
+    policies = [lib.numab_policy(i) for i in range(lib.numab_nr_policies())]
+    return {
+        text(p.name): {
+            names[p.presets[k].tunable]: p.presets[k].value for k in range(p.nr_presets)
+        }
+        for p in policies
+    }
+
+
 # ---- callbacks: an exception in a hook is kept, and raised where the call into C returns ----
 
 
@@ -298,11 +312,18 @@ class Handle:
         """The same over ``n`` structures of that dtype."""
         return self.view(pointer, (n * dtype.itemsize,), "|u1").view(dtype)
 
-    def use_own_policy(self, name: str, flags: int, filter: Any) -> None:
-        """Install a user's policy; see :class:`numab.Policy` for the three kinds of filter."""
+    def use_own_policy(
+        self, name: str, flags: int, filter: Any, presets: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Install a user's policy; see :class:`numab.Policy` for the three kinds of filter.
+
+        ``presets``: (index of a tunable, value).
+        """
         policy = ffi.new("struct numab_policy *")
         c_name = ffi.new("char[]", name.encode())
+        rows = ffi.new("struct numab_preset[]", [(index, 0, value) for index, value in presets])
         policy.name, policy.flags = c_name, flags
+        policy.presets, policy.nr_presets = rows, len(presets)
         if filter is None:
             policy.filter = ffi.NULL
         elif isinstance(filter, int):

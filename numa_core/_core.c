@@ -6,8 +6,9 @@
  * before it):
  *	alloc      the allocator hook			event      errors, names, the ring
  *	pattern    generated rows
- *	node       free pages, watermarks, zonelists	mm         entries, spans, records, VMAs
- *	object     memory that several map		mmap       the calls on an address space
+ *	node       free pages, watermarks, zonelists	tunable    whose value is in force
+ *	mm         entries, spans, records, VMAs	object     memory that several map
+ *	mmap       the calls on an address space
  *	mempolicy  where should a page be		pages      allocating them
  *	cpu        run queues				stats      per-task and per-mm faults
  *	migrate    moving pages, every way to fail	scan       tick, task work, marks
@@ -29,6 +30,7 @@
 #include "event.c"
 #include "pattern.c"
 #include "node.c"
+#include "tunable.c"
 #include "mm.c"
 #include "object.c"
 #include "mmap.c"
@@ -221,7 +223,7 @@ int numab_create(const struct numab_config *c, struct numab_machine **out, char 
 	numab_alloc_fn alloc;
 	struct numab_machine *m;
 	char nowhere[1];
-	int i, e;
+	int e;
 
 	if (!err || !err_bytes) {
 		err = nowhere;
@@ -252,14 +254,13 @@ int numab_create(const struct numab_config *c, struct numab_machine **out, char 
 	m->nr_nodes = (int)c->nr_nodes;
 	m->nr_ids = c->nodes[c->nr_nodes - 1].nid + 1;
 	m->nr_cpus = (int)c->nr_cpus;
-	for (i = 0; i < NUMAB_NR_TUNABLES; i++)
-		m->tun[i] = tunable_rows[i].dflt;
 	scan_isa_pick(m, NULL);
-	numab_use_policy(m, "off");
 	if (machine_fill(m, c)) {
 		numab_destroy(m);
 		goto no_memory;
 	}
+	tunables_init(m);
+	numab_use_policy(m, "off");
 	*out = m;
 	return 0;
 no_memory:
@@ -267,50 +268,7 @@ no_memory:
 	return NUMAB_ENOMEM;
 }
 
-/* ---- tunables and read-only arrays ---- */
-
-int64_t numab_get(const struct numab_machine *m, int index)
-{
-	return m && index >= 0 && index < NUMAB_NR_TUNABLES ? m->tun[index] : 0;
-}
-
-int numab_set(struct numab_machine *m, int index, int64_t value)
-{
-	const struct numab_tunable_info *row;
-	int64_t min, max;
-
-	if (!m)
-		return NUMAB_EINVAL;
-	if (index < 0 || index >= NUMAB_NR_TUNABLES)
-		return fail(m, NUMAB_EINVAL, "no tunable %d", index);
-	row = &tunable_rows[index];
-	min = row->min;
-	max = row->max;
-	if (m->as_posted && !strcmp(row->kind, "SYSCTL")) { /* a plain integer handler */
-		min = INT32_MIN;
-		max = INT32_MAX;
-	}
-	if (value < min || value > max)
-		return fail(m, NUMAB_EINVAL, "%s = %lld %s, permitted %lld..%lld", row->name,
-			    (long long)value, row->unit, (long long)min, (long long)max);
-	m->tun[index] = value;
-	if (index == NUMAB_T_latency_local_ps)
-		latencies_update(m);
-	return 0;
-}
-
-int numab_set_as_posted(struct numab_machine *m, int as_posted)
-{
-	int i;
-
-	if (!m)
-		return NUMAB_EINVAL;
-	m->as_posted = as_posted != 0;
-	for (i = 0; i < NUMAB_NR_TUNABLES; i++)
-		if (strcmp(tunable_rows[i].kind, "PRICE"))
-			m->tun[i] = as_posted ? tunable_rows[i].as_posted : tunable_rows[i].dflt;
-	return 0;
-}
+/* ---- read-only arrays ---- */
 
 const uint64_t *numab_counters(const struct numab_machine *m)
 {

@@ -383,7 +383,7 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 	struct fault_ctx c = { m, t, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL };
 	const struct vma *v;
 	struct span *s;
-	int nid, err;
+	int nid, err, hinted;
 
 	if (!t)
 		return no_task(m, tid);
@@ -397,10 +397,12 @@ int numab_gup(struct numab_machine *m, int tid, uint64_t vaddr, int write, int f
 	v = vma_find(t->mm, vpn);
 	if (!v || v->prot == NUMAB_PROT_NONE || (write && !(v->prot & NUMAB_PROT_WRITE)))
 		return fail(m, NUMAB_EFAULT, "vpn %llu is not to be had", (ull)vpn);
-	/* follow_page takes a present entry, marked or not: no hint, the mark stays. */
-	if (pte_present(val) && (!write || (val & PTE_RW)))
+	/* follow_page takes a present entry, marked or not: no hint, the mark stays.  With
+	 * FOLL_NUMA it does not see a marked one, which is then faulted on as by an access. */
+	hinted = m->tun[NUMAB_T_gup_numa] && (pte_numa(val) || (val & PTE_SLOT));
+	if (pte_present(val) && !hinted && (!write || (val & PTE_RW)))
 		return 1;
-	if (pte_present(val)) {
+	if (pte_present(val) && !hinted) {
 		err = gup_write_fault(&c, s, vpn);
 		return err ? err : 1;
 	}

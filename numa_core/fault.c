@@ -302,6 +302,12 @@ static int place_page(struct fault_ctx *c, const struct vma *v, struct move *mv,
 	return 1;
 }
 
+static int how_faulted(const struct fault_ctx *c, int misplaced)
+{
+	return (misplaced ? FAULT_MISPLACED : 0) |
+	       (c->reason == NUMAB_GO_MIGRATED ? FAULT_MIGRATED : 0);
+}
+
 /* A marked base entry (spec 4.2): the fault that runs meet most. */
 static void do_numa_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn,
 			 int write)
@@ -321,7 +327,8 @@ static void do_numa_page(struct fault_ctx *c, const struct vma *v, struct span *
 	hint_event(c, vpn, 1, from, nid, tag);
 	/* While the host has not answered, nothing is known to account: numab_migrated() does. */
 	if (c->reason != NUMAB_GO_ASKED_HOST)
-		task_numa_fault(c->m, c->t, misplaced ? nid : c->t->nid, 1, misplaced);
+		task_numa_fault(c->m, c->t, misplaced ? nid : c->t->nid, 1,
+				how_faulted(c, misplaced));
 }
 
 /* One page of a marked pmd. */
@@ -354,7 +361,8 @@ static void pmd_numa_page(struct fault_ctx *c, const struct vma *v, struct span 
 	hint_event(c, vpn, 1, from, pte_nid(m, *mv.pte), tag);
 	if (c->reason != NUMAB_GO_ASKED_HOST)
 		task_numa_fault(m, c->t, c->reason == NUMAB_GO_MIGRATED ? pte_nid(m, *mv.pte) :
-									  c->t->nid, 1, 1);
+									  c->t->nid, 1,
+				how_faulted(c, 1));
 }
 
 /* A marked regular pmd (spec 4.3): from the slot's, or the VMA's, start to the slot's end, which
@@ -388,6 +396,8 @@ static noinline void do_pmd_numa_page(struct fault_ctx *c, const struct vma *v, 
 				pte_store(s, pte, pte_mknonnuma(*pte));
 			continue;
 		}
+		if (!pte_numa(*pte) && m->tun[NUMAB_T_pmd_batch_numa_only])
+			continue;
 		pmd_numa_page(c, own, s, at, write && at == vpn);
 		if (at == vpn)
 			reason = c->reason;
@@ -432,7 +442,7 @@ static noinline void do_huge_pmd_numa_page(struct fault_ctx *c, const struct vma
 	hint_event(c, head, NUMAB_SLOT_PAGES, from, nid, tag);
 	if (c->reason != NUMAB_GO_ASKED_HOST)
 		task_numa_fault(m, c->t, verdict.target_nid < 0 ? c->t->nid : nid, SLOT_PAGES,
-				verdict.target_nid >= 0);
+				how_faulted(c, verdict.target_nid >= 0));
 }
 
 /* ---- dispatch ---- */

@@ -4,8 +4,8 @@
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
  *	_core > probe > feed > program > access > task > balance > sched > queue > fault, scan >
- *	migrate > stats > cpu > pages > mempolicy > mmap > object > mm > node > pattern > event >
- *	alloc
+ *	migrate > stats > cpu > pages > mempolicy > mmap > object > mm > tunable > node > pattern >
+ *	event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -169,6 +169,9 @@ struct object {
 	uint32_t nr_ranges, cap_ranges;
 };
 
+#define FIRST_NID_INIT -1
+#define FIRST_NID_ACTIVE -2
+
 struct mm {
 	int pid;
 	int nr_tasks, cap_tasks;
@@ -179,6 +182,8 @@ struct mm {
 	uint32_t nr_spans, cap_spans;
 	uint32_t last_span; /* where the last look-up hit */
 	uint64_t numa_next_scan; /* jiffies */
+	uint64_t numa_next_reset; /* jiffies, scan_period_reset */
+	int first_nid;           /* first_nid_gate: seen on this node so far, or FIRST_NID_* */
 	uint64_t numa_scan_vpn;
 	int numa_scan_seq;
 	uint64_t fault_tot;
@@ -384,6 +389,9 @@ struct numab_machine {
 	uint32_t hz;
 	int external;
 	int as_posted;
+	uint8_t tun_from[NUMAB_NR_TUNABLES]; /* enum numab_tunable_source */
+	uint8_t has_preset[NUMAB_NR_TUNABLES]; /* by the policy in use */
+	int64_t preset[NUMAB_NR_TUNABLES];
 	uint64_t rng;
 
 	struct node *nodes; /* [nr_ids] */
@@ -490,6 +498,11 @@ NUMAB_FUNC void page_take(struct numab_machine *m, int nid, uint64_t pages);
 NUMAB_FUNC void page_free(struct numab_machine *m, uint64_t page_bits);
 NUMAB_FUNC int rate_limited(struct numab_machine *m, int nid, uint64_t pages, int commit);
 NUMAB_FUNC int rate_limit_holds_scan(const struct numab_machine *m, int nid);
+
+/* ---- tunable.c ---- */
+NUMAB_FUNC void tunables_init(struct numab_machine *m);
+NUMAB_FUNC int use_presets(struct numab_machine *m, const struct numab_preset *presets,
+			   uint32_t n);
 
 /* ---- mm.c ---- */
 NUMAB_FUNC void mpol_put(struct numab_machine *m, struct mpol *p);
@@ -638,8 +651,10 @@ NUMAB_FUNC int migrate_misplaced_page(struct fault_ctx *c, struct move *mv, int 
 NUMAB_FUNC int migrate_misplaced_huge(struct fault_ctx *c, struct move *mv, int nid);
 
 /* ---- stats.c ---- */
+#define FAULT_MISPLACED 1 /* the policy wanted the page elsewhere */
+#define FAULT_MIGRATED 2  /* and it went there */
 NUMAB_FUNC void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages,
-				int misplaced);
+				int how);
 NUMAB_FUNC void reset_ptenuma_scan(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void decide(struct fault_ctx *c, int reason);
 NUMAB_FUNC int hook_result(struct numab_machine *m, int err);

@@ -43,7 +43,10 @@ int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *p)
 			    p->flags, POLICY_FLAGS);
 	if ((p->flags & NUMAB_POLICY_MOF) && !p->filter)
 		return fail(m, NUMAB_EINVAL, "policy %s: NUMAB_POLICY_MOF needs a filter", p->name);
+	if (use_presets(m, p->presets, p->nr_presets))
+		return NUMAB_EINVAL;
 	m->policy.ops = *p;
+	m->policy.ops.presets = NULL; /* taken over */
 	m->policy.builtin_filter = is_builtin_filter(p->filter);
 	memmove(m->policy.name, p->name, strlen(p->name) + 1);
 	m->policy.ops.name = m->policy.name;

@@ -287,8 +287,11 @@ int migrate_misplaced_huge(struct fault_ctx *c, struct move *mv, int nid)
 	int reason = migrate_admit(m, *mv->pte, 1, nid, SLOT_PAGES, 1);
 	struct tally n;
 
+	/* Nothing leaks: the posting has no such path. */
+	if (reason == NUMAB_HOLD_TARGET_LOW_MEMORY || reason == NUMAB_HOLD_ISOLATION_FAILED)
+		m->counters[NUMAB_C_pgmigrate_fail] += SLOT_PAGES;
 	if (reason)
-		return reason; /* nothing leaks: the posting has no such path */
+		return reason;
 	if (m->external)
 		return ask_host(c, mv, mv->pte, nid, NUMAB_SLOT_PAGES);
 	mv->nr_pages = NUMAB_SLOT_PAGES;
@@ -479,7 +482,8 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 	if (t) {
 		mm_migrate_pages_event(m, t->mm, p->vpn, p->nr_pages, &n, &how);
 		if (t->mm->pid == p->pid)
-			task_numa_fault(m, t, nid, p->nr_pages, 1);
+			task_numa_fault(m, t, nid, p->nr_pages,
+					FAULT_MISPLACED | (n.moved ? FAULT_MIGRATED : 0));
 	} else {
 		m->counters[NUMAB_C_pgmigrate_success] += n.moved;
 		m->counters[NUMAB_C_pgmigrate_fail] += n.failed;

@@ -37,6 +37,7 @@ struct mm *mm_new(struct numab_machine *m, int pid)
 	if (!mm)
 		return NULL;
 	mm->pid = pid;
+	mm->first_nid = FIRST_NID_INIT;
 	mm->faults = (uint64_t *)mem_zalloc(m, sizeof(uint64_t) * m->nr_ids);
 	mm->node_pages = (uint64_t *)mem_zalloc(m, sizeof(uint64_t) * m->nr_ids);
 	if (!mm->faults || !mm->node_pages) {

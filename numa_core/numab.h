@@ -169,11 +169,19 @@ struct numab_tunable_info {
 };
 int numab_nr_tunables(void);
 int numab_tunable_info(int index, struct numab_tunable_info *out);
+/* The value in force: the user's (numab_set) if there is one, else the preset of the policy in use,
+ * else the row's `dflt` or `as_posted` column.  So the order of these calls does not matter. */
 int64_t numab_get(const struct numab_machine *m, int index);
-/* Takes effect at once.  NUMAB_EINVAL outside min..max; with as_posted also values that the 2012
- * sysctl handler accepted (any 32-bit integer for a SYSCTL row). */
+/* The user's value; takes effect at once.  NUMAB_EINVAL outside min..max; with as_posted also
+ * values that the 2012 sysctl handler accepted (any 32-bit integer for a SYSCTL row). */
 int numab_set(struct numab_machine *m, int index, int64_t value);
-/* All rows to their `as_posted` column (1) or `dflt` column (0); prices stay. */
+/* Forget the user's value.  NUMAB_EINVAL: no such row. */
+int numab_unset(struct numab_machine *m, int index);
+/* Whose value is in force?  NUMAB_EINVAL: no such row. */
+enum numab_tunable_source { NUMAB_FROM_DEFAULT, NUMAB_FROM_POLICY, NUMAB_FROM_USER };
+int numab_tunable_source(const struct numab_machine *m, int index);
+/* The `as_posted` column (1) or the `dflt` column (0) from now on.  Forgets the user's values, but
+ * those of prices; the policy's presets stay in force. */
 int numab_set_as_posted(struct numab_machine *m, int as_posted);
 
 /* What a per-fault filter sees, and what it answers.  Node ids, -1: none. */
@@ -213,19 +221,28 @@ typedef void (*numab_filter_fn)(void *ud, const struct numab_fault *fault,
 #define NUMAB_POLICY_HOME 4  /* a task without policy belongs to its home node, if it has one */
 #define NUMAB_POLICY_PLACE 8 /* the core runs task_numa_placement of patch 29: see numab_place_fn */
 
-/* A policy on the foundation: its traits and its per-fault filter. */
+/* What a tunable is under a policy, unless the user says otherwise. */
+struct numab_preset {
+	int32_t tunable;       /* NUMAB_T_* */
+	uint32_t reserved;
+	int64_t value;         /* within the row's min..max */
+};
+
+/* A policy on the foundation: its traits, its per-fault filter, its presets. */
 struct numab_policy {
 	const char *name;
 	uint32_t flags;
-	uint32_t reserved;
+	uint32_t nr_presets;
 	numab_filter_fn filter; /* needed when flags has NUMAB_POLICY_MOF */
 	void *ud;
+	const struct numab_preset *presets;
 };
-int numab_nr_policies(void);                         /* built-in policies: off, moron, home_node */
+int numab_nr_policies(void);
 const struct numab_policy *numab_policy(int index);  /* NULL when out of range */
 const char *numab_policy_text(int index);
-/* Use a built-in policy by name (default "off"), or a user's own (the name is copied, at most 31
- * characters; ud must outlive its use).  Marks that are armed stay armed. */
+/* Use a built-in policy by name (default "off"), or a user's own (name, at most 31 characters, and
+ * presets are copied; ud must outlive its use).  The former policy's presets end with it.  Marks
+ * that are armed stay armed, home nodes and statistics stay as they are. */
 int numab_use_policy(struct numab_machine *m, const char *name);
 int numab_use_own_policy(struct numab_machine *m, const struct numab_policy *policy);
 const char *numab_policy_in_use(const struct numab_machine *m);
@@ -338,6 +355,10 @@ struct numab_task_info {
 	uint64_t vruntime_ns;
 	uint64_t last_ran_ns;        /* when it last stopped running; now, for one that runs */
 	uint64_t wake_ns;            /* when it wakes, if it is asleep */
+	uint64_t mm_numa_next_reset; /* jiffies; see scan_period_reset */
+	int32_t mm_first_nid;        /* node that the address space was seen on, -1: never scanned
+				      * for, -2: on a second one; see first_nid_gate */
+	int32_t reserved;
 };
 int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_info *out);
 /* Run queues, an array by CPU id: the machine's own, read it any time.  Of the tasks with a home

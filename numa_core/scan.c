@@ -131,7 +131,7 @@ static uint64_t change_slot(struct numab_machine *m, struct span *s, uint64_t sl
 		if ((sl->flags & SLOT_PMD_NUMA) || pte_numa(pte[0]))
 			return 0;
 		slot_pmd_mark(s, slot);
-		return 1;
+		return m->tun[NUMAB_T_huge_counts_ptes] ? SLOT_PAGES : 1;
 	}
 	marked = m->mark_entries(pte + lo, hi - lo, want_pmd && same_node, &out);
 	if (out.shared)
@@ -165,7 +165,7 @@ static uint64_t base_run_end(const struct span *s, uint64_t slot, uint64_t end)
 	return head < end ? head : end;
 }
 
-/* Mark [start, end) of one VMA; the TLB range flush is unconditional in version 2. */
+/* Mark [start, end) of one VMA.  Returns how many entries. */
 uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct task *t,
 			  uint64_t start, uint64_t end, uint64_t *cost_ps)
 {
@@ -189,7 +189,8 @@ uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct t
 	m->counters[NUMAB_C_numa_pte_updates] += marked;
 	if (cost_ps)
 		*cost_ps += marked * (uint64_t)m->tun[NUMAB_T_mark_ps];
-	tlb_flush_range(m, mm, cost_ps);
+	if (marked || !m->tun[NUMAB_T_flush_if_marked])
+		tlb_flush_range(m, mm, cost_ps);
 	memset(&e, 0, sizeof(e));
 	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_SCAN;
@@ -247,9 +248,12 @@ static uint64_t tunable_ms(const struct numab_machine *m, int index)
 	return (uint64_t)(uint32_t)m->tun[index];
 }
 
-static int vma_migratable(const struct numab_machine *m, const struct vma *v)
+/* vma_migratable, and what later versions leave out besides. */
+static int vma_scanned(const struct numab_machine *m, const struct vma *v)
 {
 	if (v->flags & (NUMAB_VMA_IO | NUMAB_VMA_HUGETLB | NUMAB_VMA_PFNMAP))
+		return 0;
+	if (v->prot == NUMAB_PROT_NONE && m->tun[NUMAB_T_inaccessible_vma_skip])
 		return 0;
 	return !m->tun[NUMAB_T_small_vma_skip] || v->end - v->start >= SMALL_VMA_PAGES;
 }
@@ -273,42 +277,82 @@ int task_tick_numa(struct numab_machine *m, struct task *t)
 	return 1;
 }
 
-/* Walk VMAs from the saved offset until the budget of virtual bytes is used up.  *complete: there
- * is nothing left after what was walked. */
+/* Walk one VMA from *offset until the budget is used up or it ends.  Returns what was marked. */
+static uint64_t scan_vma(struct numab_machine *m, struct task *t, const struct vma *v,
+			 uint64_t *offset, int64_t *budget, uint64_t *cost_ps)
+{
+	uint64_t marked = 0;
+
+	if (*offset < v->start)
+		*offset = v->start;
+	do {
+		uint64_t end = (*offset + (uint64_t)*budget + SLOT_PAGES - 1) & ~(SLOT_PAGES - 1);
+		uint64_t got;
+
+		if (end > v->end)
+			end = v->end;
+		got = change_prot_numa(m, t->mm, t, *offset, end, cost_ps);
+		*budget -= (int64_t)(m->tun[NUMAB_T_scan_budget_ptes] ? got : end - *offset);
+		*offset = end;
+		marked += got;
+	} while (*budget > 0 && *offset < v->end);
+	return marked;
+}
+
+/* Walk VMAs from the saved offset until the budget is used up.  *complete: there is nothing left
+ * after what was walked.  v3.8 leaves the walk before it looks for another VMA, and so finds that
+ * out at its next scan. */
 static int64_t scan_window(struct numab_machine *m, struct task *t, uint64_t *offset, int *complete,
 			   uint64_t *cost_ps)
 {
 	struct mm *mm = t->mm;
-	int64_t length = (int64_t)(m->tun[NUMAB_T_scan_size_mb] * ((1 << 20) / NUMAB_PAGE_BYTES));
+	int64_t budget = (int64_t)(m->tun[NUMAB_T_scan_size_mb] * ((1 << 20) / NUMAB_PAGE_BYTES));
 	uint32_t i = vma_first_ending_after(mm, *offset);
 	int64_t marked = 0;
 
-	if (length < 0)
-		length = 0; /* as posted a negative size was accepted: nothing to walk */
 	if (i == mm->nr_vmas) {
 		reset_ptenuma_scan(m, t);
 		*offset = 0;
 		i = 0;
 	}
 	*complete = 1;
-	for (; i < mm->nr_vmas && length > 0; i++) {
+	for (; i < mm->nr_vmas && budget > 0; i++) {
 		const struct vma *v = &mm->vmas[i];
-		uint64_t end;
 
-		if (!vma_migratable(m, v))
+		if (!vma_scanned(m, v))
 			continue;
-		if (*offset < v->start)
-			*offset = v->start;
-		end = (*offset + (uint64_t)length + SLOT_PAGES - 1) & ~(SLOT_PAGES - 1);
-		if (end > v->end)
-			end = v->end;
-		length -= (int64_t)(end - *offset);
-		marked += (int64_t)change_prot_numa(m, mm, t, *offset, end, cost_ps);
-		*offset = end;
-		*complete = end == v->end;
+		marked += (int64_t)scan_vma(m, t, v, offset, &budget, cost_ps);
+		*complete = *offset == v->end;
+		if (budget <= 0 && m->tun[NUMAB_T_scan_budget_ptes])
+			break;
 	}
 	*complete = *complete && i == mm->nr_vmas;
 	return marked;
+}
+
+/* Has the address space been seen on a second node (first_nid_gate, v3.8)?  A program that stays
+ * on one has nothing to gain. */
+static int seen_on_second_node(const struct numab_machine *m, struct mm *mm, int nid)
+{
+	if (!m->tun[NUMAB_T_first_nid_gate] || mm->first_nid == FIRST_NID_ACTIVE)
+		return 1;
+	if (mm->first_nid == FIRST_NID_INIT)
+		mm->first_nid = nid;
+	if (mm->first_nid == nid)
+		return 0;
+	mm->first_nid = FIRST_NID_ACTIVE;
+	return 1;
+}
+
+/* Now and then scans become quick again, as the program may have changed (scan_period_reset). */
+static void reset_scan_period(struct numab_machine *m, struct task *t, uint64_t now)
+{
+	uint64_t after_ms = tunable_ms(m, NUMAB_T_scan_period_reset);
+
+	if (!after_ms || now <= t->mm->numa_next_reset)
+		return;
+	t->numa_scan_period = tunable_ms(m, NUMAB_T_scan_period_min_ms);
+	t->mm->numa_next_reset = now + msecs_to_jiffies(m, after_ms);
 }
 
 /* The scan proper, in the task's own context and at its cost. */
@@ -320,6 +364,11 @@ int64_t task_numa_work(struct numab_machine *m, struct task *t)
 	int64_t marked;
 
 	t->work_queued = 0;
+	if (!seen_on_second_node(m, mm, t->nid)) {
+		m->counters[NUMAB_C_scan_one_node]++;
+		return 0;
+	}
+	reset_scan_period(m, t, now);
 	if (now < mm->numa_next_scan) {
 		m->counters[NUMAB_C_scan_too_early]++;
 		return 0;

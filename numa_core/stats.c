@@ -105,18 +105,31 @@ static void task_numa_placement(struct numab_machine *m, struct task *t)
 		sched_event(m, NUMAB_EV_SCHED_STICK, t, t->cpu, t->cpu, 0);
 }
 
-/* Credit a hinting fault to a node.  As posted, a call counts one whatever its number of pages. */
-void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages,
-		     int misplaced)
+/* Pages that stay are in place: scan for less (v3.8).  task_numa_work() takes it back. */
+static void scan_slower(const struct numab_machine *m, struct task *t)
+{
+	uint64_t max = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_period_max_ms];
+	uint64_t step = (uint64_t)m->tun[NUMAB_T_period_step_ticks] * 1000 / m->hz;
+
+	t->numa_scan_period = t->numa_scan_period + step < max ? t->numa_scan_period + step : max;
+}
+
+/* Credit a hinting fault to a node; @how: FAULT_*.  As posted, a call counts one whatever its
+ * number of pages. */
+void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t pages, int how)
 {
 	uint64_t n = m->tun[NUMAB_T_count_pages_not_faults] ? pages : 1;
 
+	if (unlikely(!m->tun[NUMAB_T_numa_balancing]) && !m->tun[NUMAB_T_account_when_off])
+		return;
 	t->fault_tot += n;
 	t->faults_ever += n;
 	t->faults[nid] += n;
 	t->mm->fault_tot += n;
 	t->mm->faults[nid] += n;
-	if (misplaced)
+	if (m->tun[NUMAB_T_period_step_ticks] && !(how & FAULT_MIGRATED))
+		scan_slower(m, t);
+	if ((how & FAULT_MISPLACED) || !m->tun[NUMAB_T_place_misplaced_only])
 		task_numa_placement(m, t);
 }
 

@@ -149,7 +149,7 @@ int numab_process(struct numab_machine *m, int cpu)
 		task_free(m, t);
 		return no_memory(m);
 	}
-	mm->numa_next_scan = jiffies(m);
+	mm->numa_next_scan = mm->numa_next_reset = jiffies(m);
 	m->ids[t->tid].mm = mm;
 	return task_publish(m, t, NULL, mm, cpu);
 }
@@ -159,7 +159,7 @@ int numab_process(struct numab_machine *m, int cpu)
 static void fork_hook(struct numab_machine *m, struct mm *mm)
 {
 	if (mm->nr_tasks == 1) {
-		mm->numa_next_scan = jiffies(m);
+		mm->numa_next_scan = mm->numa_next_reset = jiffies(m);
 		mm->numa_scan_seq = 0;
 	}
 }
@@ -188,6 +188,7 @@ int numab_fork(struct numab_machine *m, int tid, int cpu)
 	}
 	fork_hook(m, parent->mm);
 	mm->numa_next_scan = parent->mm->numa_next_scan;
+	mm->numa_next_reset = parent->mm->numa_next_reset;
 	mm->numa_scan_seq = parent->mm->numa_scan_seq;
 	mm->numa_scan_vpn = parent->mm->numa_scan_vpn;
 	m->ids[t->tid].mm = mm;
@@ -229,6 +230,7 @@ int numab_exec(struct numab_machine *m, int tid)
 	}
 	mm->tids[mm->nr_tasks++] = tid;
 	mm->world_stopped = old->world_stopped; /* its one task's own doing */
+	mm->first_nid = 0; /* v3.8 initialises it in fork alone: as if it had run on node 0 */
 	exit_mmap(m, old);
 	mm_free(m, old);
 	m->ids[mm->pid].mm = mm;
@@ -300,6 +302,8 @@ int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_in
 	out->vruntime_ns = t->vruntime_ps / PS_PER_NS;
 	out->last_ran_ns = m->rqs[t->cpu].curr == t->tid ? m->now_ns : t->last_ran_ns;
 	out->wake_ns = t->state == TASK_ASLEEP ? t->wake_ns : 0;
+	out->mm_numa_next_reset = t->mm->numa_next_reset;
+	out->mm_first_nid = t->mm->first_nid;
 	return 0;
 }
 

@@ -27,7 +27,7 @@ static void home_node_filter(void *ud, const struct numab_fault *f, struct numab
 static const struct builtin_policy policy_home_node = {
 	{ "home_node",
 	  NUMAB_POLICY_SCANS | NUMAB_POLICY_MOF | NUMAB_POLICY_HOME | NUMAB_POLICY_PLACE, 0,
-	  home_node_filter, NULL },
+	  home_node_filter, NULL, NULL },
 	"a page follows its task's home node, after two faults in a row that agree "
 	"(patches 26, 29, 31)",
 };

@@ -17,6 +17,6 @@ static void moron_filter(void *ud, const struct numab_fault *f, struct numab_ver
 }
 
 static const struct builtin_policy policy_moron = {
-	{ "moron", NUMAB_POLICY_SCANS | NUMAB_POLICY_MOF, 0, moron_filter, NULL },
+	{ "moron", NUMAB_POLICY_SCANS | NUMAB_POLICY_MOF, 0, moron_filter, NULL, NULL },
 	"migrate on reference: a hinting fault moves the page to the node that took it (patch 21)",
 };

@@ -7,7 +7,17 @@
  */
 #include "policy.h"
 
+/* Asked only about pages of a memory policy with balancing, which has nobody here to object. */
+static void off_filter(void *ud, const struct numab_fault *f, struct numab_verdict *v)
+{
+	(void)ud;
+	if (f->page_nid == f->cpu_nid)
+		*v = verdict_stay(NUMAB_HOLD_LOCAL, f->tag);
+	else
+		*v = verdict_go(f->cpu_nid, f->tag);
+}
+
 static const struct builtin_policy policy_off = {
-	{ "off", 0, 0, NULL, NULL },
+	{ "off", 0, 0, off_filter, NULL, NULL },
 	"no balancing: pages stay where they were first touched",
 };

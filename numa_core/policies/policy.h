@@ -2,9 +2,9 @@
  *
  * policy.h - what a built-in policy is
  *
- * One file a policy: its traits and its per-fault filter.  A filter sees struct numab_fault,
- * returns a verdict, a reason and the page's new tag, and changes nothing itself.  To add one:
- * write its file and name it twice in policies.c.
+ * One file a policy: its traits, its per-fault filter, and the tunables it presets.  A filter sees
+ * struct numab_fault, returns a verdict, a reason and the page's new tag, and changes nothing
+ * itself.  To add one: write its file, include it in policies.c and give it a row there.
  */
 #ifndef NUMAB_POLICY_H
 #define NUMAB_POLICY_H

@@ -29,7 +29,7 @@ from numa_core.errors import (
 )
 
 from .machine import Machine
-from .policies import POLICIES, STAY, Fault, Policy, Verdict
+from .policies import POLICIES, PRESETS, STAY, Fault, Policy, Verdict
 from .process import Process
 from .task import Task
 from .topology import Node, Topology
@@ -42,6 +42,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "POLICIES",
+    "PRESETS",
     "STAY",
     "TUNABLES",
     "AccessFault",

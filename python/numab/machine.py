@@ -93,7 +93,8 @@ class Machine:
     topology : Topology or str
         A machine, or anything :meth:`numab.Topology.load` takes: a preset, a path.
     policy : str or Policy
-        ``off``, ``moron``, ``home_node``, or an object of a subclass of :class:`numab.Policy`.
+        ``off``, ``moron``, ``home_node``, ``v3_8`` (:data:`numab.POLICIES` has a sentence on
+        each), or an object of a subclass of :class:`numab.Policy`.
     seed : int
         Of the machine's one random generator (injected failures only).
     hz : int
@@ -101,7 +102,8 @@ class Machine:
     tunables : mapping
         Name to value, any spelling of :mod:`numab.tunables`.
     as_posted : bool
-        All switches as the posting of 13 Nov 2012 had them, instead of mended.
+        All switches as the posting of 13 Nov 2012 had them, instead of mended; what the policy
+        presets wins over that, what ``tunables`` says over both.
     external : bool
         The host owns time and pages: see ``numab.h`` section 6.
     sched : str or Scheduler, optional

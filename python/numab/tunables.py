@@ -94,6 +94,7 @@ class Tunable:
 #: Every tunable by its bare name, in the core's order.
 TUNABLES: dict[str, Tunable] = {row["name"]: Tunable(**row) for row in tunable_rows()}
 _INDEX = {name: i for i, name in enumerate(TUNABLES)}
+_SOURCES = ("default", "policy", "user")
 #: Last words that are not the bare name.
 _ALIASES = {
     "NUMA": "numa_balancing",
@@ -166,7 +167,8 @@ def parse_assignments(words: Iterable[str], *, as_posted: bool = False) -> dict[
 class Tunables(MutableMapping[str, int]):
     """A machine's tunables.  Keys take any spelling; iteration gives bare names.
 
-    Setting takes effect at once.  Values outside a row's range raise InvalidArgument and change
+    Setting takes effect at once, and lasts: policies that preset the tunable leave it alone (see
+    :meth:`source`).  Values outside a row's range raise InvalidArgument and change
     nothing; on a machine built ``as_posted`` SYSCTL rows take any 32-bit integer, as the handler
     of 2012 did.
 
@@ -212,14 +214,35 @@ class Tunables(MutableMapping[str, int]):
         """Set several, or none: all are checked before the first is set."""
         if not isinstance(values, Mapping):
             raise InvalidArgument(f"tunables {shown(values)}, permitted: a mapping, name to value")
-        before = {resolve(name): self[name] for name in values}
+        before = {bare: (self[bare], self.source(bare)) for bare in map(resolve, values)}
         try:
             for name, value in values.items():
                 self[name] = value
         except Exception:
-            for name, value in before.items():
-                self[name] = value
+            for bare, (value, source) in before.items():
+                if source == "user":
+                    self[bare] = value
+                else:
+                    self.unset(bare)
             raise
+
+    def unset(self, name: str) -> None:
+        """Forget what was set: the policy's preset is in force again, or the default.
+
+        >>> from numab import Machine
+        >>> t = Machine("2s", policy="v3_8").tunables
+        >>> t["scan_period_min_ms"] = 500
+        >>> t.unset("scan_period_min_ms")
+        >>> t["scan_period_min_ms"], t.source("scan_period_min_ms")
+        (100, 'policy')
+        """
+        self._h.check(lib.numab_unset(self._h.m, _INDEX[resolve(name)]))
+
+    def source(self, name: str) -> str:
+        """Whose value is in force: ``user``, ``policy`` (a preset) or ``default`` (the row's own,
+        as posted on a machine built so).  A user's value wins over a preset, a preset over the
+        row's own, whichever came first."""
+        return _SOURCES[self._h.check(lib.numab_tunable_source(self._h.m, _INDEX[resolve(name)]))]
 
     def boot(self, parameter: str) -> None:
         """The boot parameter that the posting still missed: ``numa_balancing=enable|disable``.

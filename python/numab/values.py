@@ -146,6 +146,8 @@ class TaskInfo:
     vruntime_ns: int
     last_ran_ns: int
     wake_ns: int
+    mm_numa_next_reset: int
+    mm_first_nid: int
 
 
 @dataclass(frozen=True)

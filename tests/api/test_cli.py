@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from numab import POLICIES
+from numab.policies import POLICIES, PRESETS
 from numab.report import vmstat_text
 from numab.tunables import GENERATIONS, TUNABLES
 
@@ -23,6 +23,7 @@ RUN_KEYS = {
     "remote_share_best_static", "accesses", "time_ns", "loops", "loop_ns_first", "loop_ns_last",
     "scan_passes", "pages", "vmstat", "absent", "model", "reasons", "node_pages", "cost",
 }
+COMPARED = ["off", "moron", "home_node"]  # side by side, unless asked otherwise
 KERNEL_NAMES = [
     "numa_hit", "numa_miss", "numa_foreign", "numa_interleave", "numa_local", "numa_other",
     "numa_pte_updates", "numa_hint_faults", "numa_hint_faults_local", "numa_pages_migrated",
@@ -58,9 +59,21 @@ def test_default_shows_first_touch_and_the_first_node_side_by_side(numab):
     heads = ran.out.splitlines()[2:4]
     assert heads[0].split("|")[1:] and "start: first-touch" in heads[0].split("|")[1]
     assert "start: node:0" in heads[0].split("|")[2]
-    assert [group.split() for group in heads[1].split("|")[1:]] == [list(POLICIES)] * 2
+    assert [group.split() for group in heads[1].split("|")[1:]] == [COMPARED] * 2
     pairs = [(r["start"], r["policy"]) for r in read("out.json")["runs"]]
-    assert pairs == [(s, p) for s in ("first-touch", "node:0") for p in POLICIES]
+    assert pairs == [(s, p) for s in ("first-touch", "node:0") for p in COMPARED]
+
+
+def test_other_policies_side_by_side_and_a_tunable_wins_over_what_they_preset(numab):
+    """The trace's mappings are under 2 MiB, which Linux 3.8 does not scan."""
+    options = ("--policies", "v3_8,off", "--json", "out.json")
+    assert numab(*MOVING, *options).code == 0
+    skipped, off = read("out.json")["runs"]
+    assert (skipped["policy"], off["policy"]) == ("v3_8", "off")
+    assert skipped["vmstat"]["numa_pte_updates"] == 0 < skipped["scan_passes"]
+    assert numab(*MOVING, *options, "--set", "small_vma_skip=0").code == 0
+    scanned, _ = read("out.json")["runs"]
+    assert scanned["vmstat"]["numa_pages_migrated"] >= 92
 
 
 def test_default_start_is_the_first_node_that_has_memory(numab, tmp_path):
@@ -298,6 +311,18 @@ def test_tunables_as_sysctl_text_of_a_generation(numab, generation):
     names = [line.partition(" = ")[0] for line in lines]
     rows = [t for t in TUNABLES.values() if t.kind == "SYSCTL"]
     assert names == [t.spelling(generation) for t in rows]
+
+
+def test_tunables_of_a_policy_are_what_it_presets(numab):
+    listed = numab("tunables").out
+    for policy, sentence in POLICIES.items():
+        out = numab("tunables", "--policy", policy).out
+        assert f"{policy}: {len(PRESETS[policy])}\n    {sentence}\n" in listed
+        assert out.splitlines() == [
+            f"{name} = {value} {TUNABLES[name].unit}  (otherwise {TUNABLES[name].dflt})"
+            for name, value in PRESETS[policy].items()]
+    refused = numab("tunables", "--policy", "v38")
+    assert refused.code == 2 and "'v38'; nearest: v3_8" in refused.err
 
 
 # ---- as a process ----

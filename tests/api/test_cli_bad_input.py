@@ -143,7 +143,7 @@ def test_cpus_on_no_node_are_given_to_the_first_with_a_note(numab, tmp_path):
 
 @pytest.mark.parametrize("words, said", [
     (("--policy", "home_nod"), "'home_nod'; nearest: home_node"),
-    (("--policy", ","), "permitted: off, moron, home_node"),
+    (("--policy", ","), "permitted: off, moron, home_node, v3_8"),
     (("--set", "scan_siz_mb=1"), "'scan_siz_mb'; nearest: scan_size_mb"),
     (("--set", "scan_size_mb=0"), "scan_size_mb = 0, permitted 1..16777216 MB"),
     (("--set", "scan_size_mb=16777217"), "permitted 1..16777216 MB"),

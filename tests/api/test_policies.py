@@ -15,7 +15,7 @@ import pytest
 import numa_core
 from numab import POLICIES, STAY, InvalidArgument, Machine, Policy, Verdict
 from numab.engine import ReplayJob, replay
-from numab.policies import check_policy
+from numab.policies import PRESETS, check_policy
 
 from .conftest import TINY
 
@@ -44,6 +44,18 @@ class HomeNode(Policy):
         if fault.page_nid == want:
             return Verdict(STAY, want, "hold_local")
         return Verdict(want, want)
+
+
+class Version38(Policy):
+    name = "py_v3_8"
+    presets = PRESETS["v3_8"]
+
+    def filter(self, fault):
+        if fault.tag != fault.cpu_nid:
+            return Verdict(STAY, fault.cpu_nid, "hold_two_stage_filter")
+        if fault.page_nid == fault.cpu_nid:
+            return Verdict(STAY, fault.cpu_nid, "hold_local")
+        return Verdict(fault.cpu_nid, fault.cpu_nid)
 
 
 C_SOURCE = """
@@ -93,14 +105,16 @@ def c_library(tmp_path_factory):
 
 
 def test_the_built_in_ones_differ(built_in):
-    assert list(POLICIES) == ["off", "moron", "home_node"] and all(POLICIES.values())
+    assert list(POLICIES) == ["off", "moron", "home_node", "v3_8"] and all(POLICIES.values())
+    assert list(PRESETS) == list(POLICIES)
     assert built_in["off"]["vmstat"]["numa_hint_faults"] == 0
     assert built_in["moron"]["reasons"] != built_in["home_node"]["reasons"]
     for name in ("moron", "home_node"):
         assert built_in[name]["vmstat"]["numa_pages_migrated"] == 92
 
 
-@pytest.mark.parametrize("policy, name", [(Moron(), "moron"), (HomeNode(), "home_node")])
+@pytest.mark.parametrize("policy, name", [
+    (Moron(), "moron"), (HomeNode(), "home_node"), (Version38(), "v3_8")])
 def test_in_python_the_same_bits(built_in, policy, name):
     assert outcome(policy) == built_in[name]
 
@@ -266,7 +280,7 @@ def test_check_policy():
     with pytest.raises(InvalidArgument, match="'morn'; nearest: moron"):
         check_policy("morn")
     for name in ("zzz", 5, None, ["moron"]):
-        with pytest.raises(InvalidArgument, match="permitted: off, moron, home_node"):
+        with pytest.raises(InvalidArgument, match="permitted: off, moron, home_node, v3_8"):
             check_policy(name)
 
 

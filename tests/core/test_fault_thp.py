@@ -192,7 +192,7 @@ def test_natively_the_target_needs_512_pages_above_high(free, reason):
 
 
 @pytest.mark.parametrize("flag, reason, fail, passes", [
-    ("no_lru", "hold_isolation_failed", 0, 0),
+    ("no_lru", "hold_isolation_failed", SLOT, 0),
     ("pinned", "hold_migrate_again", 0, 10),
     ("writeback", "hold_migrate_failed", SLOT, 1)])
 def test_natively_a_huge_page_fails_whole(flag, reason, fail, passes):

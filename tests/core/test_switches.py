@@ -14,6 +14,10 @@ SWITCHES = {
     "thp_native_migration": (0, 0), "policy_table_ready": (1, 1), "zero_page": (1, 1),
     "thp": (0, 0), "arch_x86": (1, 1), "tlb_x86_local_only": (1, 1), "tlb_x86_no_flush": (1, 1),
     "tlb_generic_local": (1, 1), "home_requeue": (1, 0), "page_tables": (0, 0),
+    "scan_budget_ptes": (0, 0),
+    "first_nid_gate": (0, 0), "inaccessible_vma_skip": (0, 0), "flush_if_marked": (0, 0),
+    "huge_counts_ptes": (0, 0), "pmd_batch_numa_only": (0, 0), "gup_numa": (0, 0),
+    "period_step_ticks": (0, 0), "place_misplaced_only": (1, 1), "account_when_off": (1, 1),
 }
 SYSCTLS = {
     "numa_balancing": 1, "scan_delay_ms": 1000, "scan_period_min_ms": 2000,
@@ -32,7 +36,9 @@ def test_the_tunables_of_version_2():
     """Table A: four sysctls of these values, and no migrate rate or reset period."""
     for w in (World(), World(as_posted=True)):
         assert {name: w.m.tunables[name] for name in SYSCTLS} == SYSCTLS
-    assert {t.name for t in TUNABLES.values() if t.kind == "SYSCTL"} == set(SYSCTLS)
+        assert w.m.tunables["scan_period_reset"] == 0
+    later = {"scan_period_reset"}
+    assert {t.name for t in TUNABLES.values() if t.kind == "SYSCTL"} == set(SYSCTLS) | later
 
 
 @pytest.mark.parametrize("name, value", [

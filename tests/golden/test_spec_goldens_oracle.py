@@ -510,3 +510,38 @@ def test_placement_at_home_doubles_the_period_and_away_searches():
     assert m.access(pid, BASE, 0)[1] == "GO_MIGRATED"
     assert (m.task_info(pid)["home_nid"], m.task_info(pid)["numa_scan_period_ms"]) == (-1, 2000)
     assert (m.task_faults(pid), m.mm_faults(pid), m.placed) == ([4, 1], [4, 1], [pid])
+
+
+# ---- policies, section 10: filter vectors of MORON and 3.8 -----------------------------------
+
+@pytest.mark.parametrize("faults, moron, v3_8", [
+    ("BBB", [1, 1, 1], [0, 1, 1]),
+    ("BABABABA", [1, 0, 1, 0, 1, 0, 1, 0], [0] * 8),
+    ("AABBAABB", [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0, 0, 1]),
+    ("ABBBABBB", [0, 1, 1, 1, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1, 1, 1]),
+])
+def test_filter_vectors(faults, moron, v3_8):
+    for policy, expected in (("moron", moron), ("v3_8", v3_8)):
+        m = machine(policy=policy, tunables=PTE_ONLY)
+        pid = mapped(m)
+        m.access(pid, BASE, 1)
+        seen = []
+        for who in faults:
+            m.task_set_cpu(pid, "AB".index(who))
+            hint(m, pid)
+            seen.append(nid_of(m, pid))
+        assert seen == expected
+
+
+def test_version_3_8_steps_ten_ticks_and_has_3_8s_numbers():
+    """Policies 4: 100 to 5000 ms, reset 60 s; + 10 ticks of HZ 250 a fault that moves nothing."""
+    m = machine(policy="v3_8", tunables=PTE_ONLY)
+    assert {name: m.tunables[name] for name in (
+        "scan_period_min_ms", "scan_period_max_ms", "scan_period_reset", "scan_size_mb")} == {
+        "scan_period_min_ms": 100, "scan_period_max_ms": 5000, "scan_period_reset": 60_000,
+        "scan_size_mb": 256}
+    pid = mapped(m)
+    m.access(pid, BASE, 1)
+    assert m.task_info(pid)["numa_scan_period_ms"] == 1000
+    hint(m, pid)
+    assert m.task_info(pid)["numa_scan_period_ms"] == 1040

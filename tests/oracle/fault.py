@@ -251,7 +251,7 @@ def do_numa_page(m, task, vma, vpn, entry):
         task_numa_fault(m, task, running, 1, False)
     else:
         reason = migrate_for_hint(m, task, entry, target)
-        task_numa_fault(m, task, page.nid, 1, True)
+        task_numa_fault(m, task, page.nid, 1, True, reason == "GO_MIGRATED")
     m.reasons[reason] += 1
     return reason
 
@@ -282,6 +282,8 @@ def do_pmd_numa_page(m, task, vma, slot, fault_vpn):
         if entry.special or entry.page.mapcount != 1:
             clear_numa(entry)
             continue
+        if m.tunables["pmd_batch_numa_only"] and not entry.numa:
+            continue
         numa_hint_fault(m, entry.page.nid, running_node(m, task))
         if m.tunables["pmd_batch_migrate"]:
             reason = pmd_batch_page(m, task, its_vma, vpn, entry)
@@ -302,8 +304,8 @@ def pmd_batch_page(m, task, vma, vpn, entry):
         clear_numa(entry)
         return reason
     reason = migrate_for_hint(m, task, entry, target)
-    nid = target if reason == "GO_MIGRATED" else running_node(m, task)
-    task_numa_fault(m, task, nid, 1, True)
+    migrated = reason == "GO_MIGRATED"
+    task_numa_fault(m, task, target if migrated else running_node(m, task), 1, True, migrated)
     return reason
 
 
@@ -318,12 +320,16 @@ def gup_slow(m, task, vpn, write):
     """follow_page without FOLL_NUMA: what is there is taken, marks neither fire nor go (patch 6).
 
     An absent entry is faulted in as an access would, a marked pmd on the way included; a write to
-    a read-only entry is handled as if there were no marks.
+    a read-only entry is handled as if there were no marks.  With FOLL_NUMA (version 4, F) marks
+    are seen, and faulted on as by an access.
     """
     vma = task.mm.find_vma(vpn)
     if vma is None or vma.inaccessible or (write and not vma.writable):
         raise OracleError(EFAULT)
     entry = task.mm.entry(vpn)
+    if m.tunables["gup_numa"] and entry and (entry.numa or task.mm.slot(vpn).pmd_numa):
+        touch(m, task, vpn, write, Outcome())
+        return 1
     while entry is None or (write and not entry.rw):
         m.counters["pgfault"] += 1
         slot = task.mm.slot(vpn)

@@ -83,7 +83,7 @@ def do_huge_pmd_numa_page(m, task, vma, slot):
         reason = migrate_misplaced_transhuge_page(m, task.process, slot, target)
         if reason != "GO_MIGRATED":
             pmd_mknonnuma(slot)
-        task_numa_fault(m, task, head.nid, SLOT_PAGES, True)
+        task_numa_fault(m, task, head.nid, SLOT_PAGES, True, reason == "GO_MIGRATED")
     else:
         split_huge_page(m, slot)
         reason = "HOLD_THP_SPLIT"

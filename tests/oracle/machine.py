@@ -64,8 +64,7 @@ class OracleMachine:
                          for i, a in enumerate(nids) for j, b in enumerate(nids)}
         self.hz = hz
         self.now_ns = 0
-        self.placed = []
-        self.tunables = {name: row[0] for name, row in names.TUNABLES.items()}
+        self.user_set, self.placed = {}, []
         self.counters = dict.fromkeys(names.COUNTERS, 0)
         self.reasons = dict.fromkeys(names.REASONS, 0)
         self.accesses = {}
@@ -81,11 +80,23 @@ class OracleMachine:
         require(name in names.TUNABLES)
         _, smallest, largest = names.TUNABLES[name]
         require(smallest <= value <= largest)
-        self.tunables[name] = value
+        self.user_set[name] = value
+        self.settle()
+
+    def unset(self, name):
+        require(name in names.TUNABLES)
+        self.user_set.pop(name, None)
+        self.settle()
 
     def use_policy(self, name):
         require(name in names.POLICIES)
-        self.policy_flags = names.POLICIES[name]
+        self.policy, self.policy_flags = name, names.POLICIES[name]
+        self.settle()
+
+    def settle(self):
+        """The user's value, else the policy's preset, else the default."""
+        defaults = {name: row[0] for name, row in names.TUNABLES.items()}
+        self.tunables = defaults | names.PRESETS.get(self.policy, {}) | self.user_set
 
     # ---- look-ups ----
 
@@ -313,6 +324,7 @@ class OracleMachine:
             "accesses_remote": task.accesses_remote, "mm_numa_next_scan": mm.next_scan,
             "mm_numa_scan_vpn": mm.offset // PAGE_BYTES, "mm_numa_fault_tot": mm.fault_tot,
             "mm_pages": sum(self.mm_node_pages(task.process.pid)),
+            "mm_numa_next_reset": mm.next_reset, "mm_first_nid": mm.first_nid,
         }
 
     def by_node(self, counts):

@@ -180,8 +180,10 @@ def migrate_misplaced_transhuge_page(m, process, slot, nid):
     if migrate_ratelimited(m, nid, 512):
         return "HOLD_RATE_LIMIT"
     if not migrate_balanced_pgdat(m, nid, 512):
+        m.counters["pgmigrate_fail"] += 512
         return "HOLD_TARGET_LOW_MEMORY"
     if head.no_lru:
+        m.counters["pgmigrate_fail"] += 512
         return "HOLD_ISOLATION_FAILED"
     result, passes = AGAIN, 0
     while result is AGAIN and passes < MAX_PASSES:

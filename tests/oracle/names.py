@@ -24,7 +24,8 @@ COUNTERS = [
     "numa_pte_updates", "numa_hint_faults", "numa_hint_faults_local", "numa_pages_migrated",
     "pgmigrate_success", "pgmigrate_fail", "pgfault", "thp_fault_alloc", "thp_split",
     "alloc_pages", "alloc_fallback", "cow_faults", "pmd_hint_faults", "thp_hint_faults",
-    "pmd_marks", "scan_windows", "scan_passes", "scan_too_early", "scan_rate_limited",
+    "pmd_marks", "scan_windows", "scan_passes", "scan_too_early", "scan_one_node",
+    "scan_rate_limited",
     "migrate_calls", "migrate_passes", "tlb_flush_local", "tlb_flush_remote", "tlb_flush_range",
     "pages_leaked", "sigsegv", "events_dropped",
 ]
@@ -44,6 +45,7 @@ TUNABLES = {
     "scan_delay_ms": (1000, 0, 10_000_000),
     "scan_period_min_ms": (2000, 1, 10_000_000),
     "scan_period_max_ms": (32000, 1, 10_000_000),
+    "scan_period_reset": (0, 0, 10_000_000),
     "scan_size_mb": (256, 1, 16_777_216),
     "sched_tunable_scaling": (1, 0, 2),
     "sched_latency_ns": (6_000_000, 100_000, 10**9),
@@ -54,12 +56,22 @@ TUNABLES = {
     "numa_homenode_pull_bias": (1, 0, 1),
     "scan_rewind_bug": (0, 0, 1),
     "next_scan_factor": (2, 0, 16),
+    "scan_budget_ptes": (0, 0, 1),
+    "first_nid_gate": (0, 0, 1),
     "small_vma_skip": (0, 0, 1),
+    "inaccessible_vma_skip": (0, 0, 1),
+    "flush_if_marked": (0, 0, 1),
+    "huge_counts_ptes": (0, 0, 1),
     "pmd_mark": (1, 0, 1),
     "pmd_mark_same_node_only": (1, 0, 1),
     "pmd_batch_migrate": (1, 0, 1),
+    "pmd_batch_numa_only": (0, 0, 1),
+    "gup_numa": (0, 0, 1),
     "last_nid_transfer": (0, 0, 1),
     "home_alloc": (1, 0, 1),
+    "period_step_ticks": (0, 0, 1000),
+    "place_misplaced_only": (1, 0, 1),
+    "account_when_off": (1, 0, 1),
     "home_requeue": (1, 0, 1),
     "count_pages_not_faults": (0, 0, 1),
     "leak_on_refused_migrate": (0, 0, 1),
@@ -100,6 +112,21 @@ POLICIES = {
     "off": 0,
     "moron": POLICY_SCANS | POLICY_MOF,
     "home_node": POLICY_SCANS | POLICY_MOF | POLICY_HOME | POLICY_PLACE,
+    "v3_8": POLICY_SCANS | POLICY_MOF,
+}
+# What a policy makes of the tunables that the user has not set: 3.8's numbers (A, policies 4),
+# and each of its rules (F).  It has none of the posting's defects, as_posted or not.
+PRESETS = {
+    "v3_8": {
+        "scan_delay_ms": 1000, "scan_period_min_ms": 100, "scan_period_max_ms": 5000,
+        "scan_period_reset": 60000, "scan_size_mb": 256, "next_scan_factor": 1,
+        "period_step_ticks": 10, "scan_rewind_bug": 0, "first_nid_gate": 1,
+        "scan_budget_ptes": 1, "small_vma_skip": 1, "inaccessible_vma_skip": 1,
+        "flush_if_marked": 1, "huge_counts_ptes": 1, "pmd_mark": 1,
+        "pmd_mark_same_node_only": 1, "pmd_batch_migrate": 1, "pmd_batch_numa_only": 1,
+        "gup_numa": 1, "place_misplaced_only": 0, "account_when_off": 0, "last_nid_transfer": 1,
+        "thp_native_migration": 1, "rate_limit": 1, "leak_on_refused_migrate": 0,
+    },
 }
 
 MIGRATE_ASYNC, MIGRATE_SYNC_LIGHT, MIGRATE_SYNC = range(3)

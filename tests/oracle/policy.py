@@ -99,8 +99,10 @@ def mpol_misplaced(m, task, vma, vpn, page):
         return explicit_policy_misplaced(m, task, vma, vpn, page, policy)
     if not automatic_mof(m):
         return NO_NODE, "HOLD_NO_MOF"
-    if m.policy_flags & POLICY_HOME:
-        return two_stage_filter(m, task, page)
+    if m.policy == "home_node":
+        return two_stage_filter(page, home_or_running(m, task))
+    if m.policy == "v3_8":
+        return two_stage_filter(page, running_node(m, task))
     return misplaced_unless_on(running_node(m, task), page)
 
 
@@ -116,9 +118,8 @@ def explicit_policy_misplaced(m, task, vma, vpn, page, policy):
     return misplaced_unless_on(policy_node(m, task, vma, vpn, policy), page)
 
 
-def two_stage_filter(m, task, page):
-    """Steps 8 to 11, flag HOME: two faults in a row must want the same node (patch 31)."""
-    wanted = home_or_running(m, task)
+def two_stage_filter(page, wanted):
+    """Steps 8 to 11: two faults in a row must want the same node (patch 31; policies 4)."""
     last, page.tag = page.tag, wanted
     if last != wanted:
         return NO_NODE, "HOLD_TWO_STAGE_FILTER"

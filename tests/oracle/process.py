@@ -10,7 +10,7 @@ from .vma import copy_page_range, exit_mmap
 
 def new_process(m, cpu):
     """A process with an empty address space."""
-    process = Process(m.new_id(), Mm(next_scan=jiffies(m)))
+    process = Process(m.new_id(), Mm(next_scan=jiffies(m), next_reset=jiffies(m)))
     m.processes[process.pid] = process
     return add_task(m, process, process.pid, cpu, None)
 
@@ -29,18 +29,19 @@ def add_task(m, process, tid, cpu, parent):
 def sched_fork(m, parent):
     """The fork hook runs while the mm is still the parent's: it resets that one (1.2, detail)."""
     if len(parent.process.tasks) == 1:
-        parent.mm.next_scan = jiffies(m)
+        parent.mm.next_scan = parent.mm.next_reset = jiffies(m)
         parent.mm.scan_seq = 0
 
 
 def fork(m, parent, cpu):
-    """Copy the address space: next_scan, seq and offset go along, statistics do not."""
+    """Copy the address space: next_scan, next_reset, seq and offset go along, statistics do not."""
     sched_fork(m, parent)
     old = parent.mm
     for slot in old.slots_in(0, old.vmas[-1].end if old.vmas else 0):
         if slot.huge:
             split_huge_page(m, slot)
-    mm = Mm(next_scan=old.next_scan, scan_seq=old.scan_seq, offset=old.offset)
+    mm = Mm(next_scan=old.next_scan, next_reset=old.next_reset, scan_seq=old.scan_seq,
+            offset=old.offset)
     copy_page_range(old, mm)
     flush_tlb_range(m)
     process = Process(m.new_id(), mm)
@@ -55,11 +56,11 @@ def clone(m, parent, cpu):
 
 
 def exec_mm(m, task):
-    """A new, empty address space, all zero; the task's own fields stay."""
+    """A new, empty address space, all zero, its first node too; the task's own fields stay."""
     if len(task.process.tasks) > 1:
         raise OracleError(EBUSY)
     exit_mmap(m, task.mm)
-    task.process.mm = Mm()
+    task.process.mm = Mm(first_nid=0)
 
 
 def do_exit(m, task):

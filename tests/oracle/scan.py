@@ -40,6 +40,12 @@ def task_numa_work(m, task):
     if not task.work_queued:
         return 0
     task.work_queued = False
+    if m.tunables["first_nid_gate"] and not on_second_node(mm, running_node(m, task)):
+        m.counters["scan_one_node"] += 1
+        return 0
+    if m.tunables["scan_period_reset"] and jiffies(m) > mm.next_reset:
+        task.scan_period = m.tunables["scan_period_min_ms"]
+        mm.next_reset = jiffies(m) + msecs_to_jiffies(m, m.tunables["scan_period_reset"])
     if jiffies(m) < mm.next_scan:
         m.counters["scan_too_early"] += 1
         return 0
@@ -56,9 +62,19 @@ def task_numa_work(m, task):
     return m.counters["numa_pte_updates"] - before
 
 
+def on_second_node(mm, nid):
+    """v3.8: has a scan of this address space been tried on two nodes?  (policies 4)"""
+    if mm.first_nid == -1:
+        mm.first_nid = nid
+    if mm.first_nid != -2 and mm.first_nid != nid:
+        mm.first_nid = -2
+    return mm.first_nid == -2
+
+
 def scan_window(m, task):
     """Steps 8 to 10: walk VMAs from numa_scan_offset until the window is used up."""
     mm, length = task.mm, m.tunables["scan_size_mb"] << 20
+    in_ptes = m.tunables["scan_budget_ptes"]
     offset = before = mm.offset
     todo = [vma for vma in mm.vmas if vma.end * PAGE_BYTES > offset]
     if not todo:
@@ -66,16 +82,19 @@ def scan_window(m, task):
         offset, todo = 0, list(mm.vmas)
     walked_to_its_end = True
     while todo and length > 0:
-        vma = todo.pop(0)
-        if not vma_migratable(m, vma):
-            continue
-        offset = max(offset, vma.start * PAGE_BYTES)
-        boundary = -(-(offset + length) // SLOT_BYTES) * SLOT_BYTES
-        end = min(boundary, vma.end * PAGE_BYTES)
-        length -= end - offset
-        change_prot_numa(m, mm, offset // PAGE_BYTES, end // PAGE_BYTES)
-        offset = end
-        walked_to_its_end = end == vma.end * PAGE_BYTES
+        vma = todo[0]
+        if vma_migratable(m, vma):
+            offset = max(offset, vma.start * PAGE_BYTES)
+            while length > 0 and offset < vma.end * PAGE_BYTES:
+                boundary = -(-(offset + length) // SLOT_BYTES) * SLOT_BYTES
+                end = min(boundary, vma.end * PAGE_BYTES)
+                marked = change_prot_numa(m, mm, offset // PAGE_BYTES, end // PAGE_BYTES)
+                length -= marked * PAGE_BYTES if in_ptes else end - offset
+                offset = end
+            walked_to_its_end = offset == vma.end * PAGE_BYTES
+            if in_ptes and length <= 0:
+                break  # v3.8: out of the loop with this VMA in hand
+        todo.pop(0)
     # The end is reached when no VMA is left *and* the last one was finished (end of 4.1, step 11).
     if todo or not walked_to_its_end:
         mm.offset = offset
@@ -85,17 +104,24 @@ def scan_window(m, task):
 
 
 def vma_migratable(m, vma):
-    """Step 9, first bullet; and small VMAs when the switch says so (v3.8)."""
+    """Step 9, first bullet; and what v3.8 skips besides, when the switches say so."""
     if vma.flags & (VMA_IO | VMA_PFNMAP | VMA_HUGETLB):
+        return False
+    if m.tunables["inaccessible_vma_skip"] and vma.inaccessible:
         return False
     return not m.tunables["small_vma_skip"] or vma.end - vma.start >= SLOT_PAGES
 
 
 def change_prot_numa(m, mm, start, end):
-    """Mark [start, end), which lies in one VMA; the flush comes whatever was marked."""
+    """Mark [start, end), which lies in one VMA; the flush comes whatever was marked (version 3 on:
+    only if something was).  Returns the entries marked."""
+    before = m.counters["numa_pte_updates"]
     for slot in mm.slots_in(start, end):
         change_pmd_numa(m, slot, max(start, slot.start), min(end, slot.end))
-    flush_tlb_range(m)
+    marked = m.counters["numa_pte_updates"] - before
+    if marked or not m.tunables["flush_if_marked"]:
+        flush_tlb_range(m)
+    return marked
 
 
 def change_pmd_numa(m, slot, start, end):
@@ -103,7 +129,7 @@ def change_pmd_numa(m, slot, start, end):
     if slot.huge:
         if not slot.pmd_numa and slot.head.present:
             slot.pmd_numa = True
-            m.counters["numa_pte_updates"] += 1
+            m.counters["numa_pte_updates"] += SLOT_PAGES if m.tunables["huge_counts_ptes"] else 1
         return
     nids = set()
     for vpn in range(start, end):

@@ -154,7 +154,8 @@ class Vma:
 
 @dataclass(eq=False)
 class Mm:
-    """An address space.  ``offset`` is numa_scan_offset in bytes, ``next_scan`` in jiffies.
+    """An address space.  ``offset`` is numa_scan_offset in bytes, ``next_scan`` and ``next_reset``
+    are in jiffies.  ``first_nid`` (v3.8): node it was seen on, -1 on none yet, -2 on two.
 
     ``placement``: vpn -> node wanted for the first touch there (populate with present=0).
     """
@@ -163,6 +164,8 @@ class Mm:
     slots: dict = field(default_factory=dict)
     placement: dict = field(default_factory=dict)
     next_scan: int = 0
+    next_reset: int = 0
+    first_nid: int = -1
     scan_seq: int = 0
     offset: int = 0
     fault_tot: int = 0

@@ -4,8 +4,14 @@ from .names import NO_NODE, POLICY_PLACE
 from .node import running_node
 
 
-def task_numa_fault(m, task, nid, pages, misplaced):
-    """Account a hinting fault to @nid (patches 15, 16, 29): 1 a call, whatever @pages is."""
+def task_numa_fault(m, task, nid, pages, misplaced, migrated=False):
+    """Account a hinting fault to @nid (patches 15, 16, 29): 1 a call, whatever @pages is.
+
+    v3.8 (policies 4): nothing at all while balancing is off; what did not migrate slows scans
+    down; every fault may place.
+    """
+    if not m.tunables["numa_balancing"] and not m.tunables["account_when_off"]:
+        return
     count = pages if m.tunables["count_pages_not_faults"] else 1
     mm = task.mm
     task.fault_tot += count
@@ -13,7 +19,11 @@ def task_numa_fault(m, task, nid, pages, misplaced):
     task.faults[nid] = task.faults.get(nid, 0) + count
     mm.fault_tot += count
     mm.faults[nid] = mm.faults.get(nid, 0) + count
-    if misplaced:
+    if m.tunables["period_step_ticks"] and not migrated:
+        step_ms = m.tunables["period_step_ticks"] * 1000 // m.hz
+        longest = m.tunables["scan_period_max_ms"]
+        task.scan_period = min(longest, task.scan_period + step_ms)
+    if misplaced or not m.tunables["place_misplaced_only"]:
         task_numa_placement(m, task)
 
 

@@ -35,7 +35,7 @@ TASK_FIELDS = (
     "tid", "pid", "cpu", "nid", "home_nid", "numa_scan_seq", "mm_numa_scan_seq",
     "numa_scan_period_ms", "node_stamp_ns", "sum_exec_ns", "numa_fault_tot", "numa_faults_ever",
     "accesses_local", "accesses_remote", "mm_numa_next_scan", "mm_numa_scan_vpn",
-    "mm_numa_fault_tot", "mm_pages",
+    "mm_numa_fault_tot", "mm_pages", "mm_numa_next_reset", "mm_first_nid",
 )
 FAULT_KINDS = ffi.typeof("enum numab_fault_kind").elements
 FAULT_KINDS = {kind: name.removeprefix("NUMAB_FAULT_") for kind, name in FAULT_KINDS.items()}
@@ -90,6 +90,9 @@ class CoreUnderTest:
 
     def set(self, name, value):
         check(lib.numab_set(self.m, self.tunables[name][0], value))
+
+    def unset(self, name):
+        check(lib.numab_unset(self.m, self.tunables[name][0]))
 
     def use_policy(self, name):
         check(lib.numab_use_policy(self.m, name.encode()))

@@ -41,7 +41,8 @@ class Steps(Pair):
 
     BOOT = {
         "size": Among(*SIZES), "hz": Among(250, 100, 1000), "posted": BIT, "pmd_mark": BIT,
-        "policy": Among("home_node", "home_node", "moron", "off"), "thp": BIT, "native": BIT,
+        "policy": Among("home_node", "home_node", "v3_8", "v3_8", "moron", "off"), "thp": BIT,
+        "native": BIT,
         "transfer": BIT, "settings": Several(Among(*SETTINGS), 0, 5), "pages": Number(1, 60),
         "big": Among(0x10400, 0x103FD, 0x10420), "big_pages": Among(1084, 1084, 512),
         "small": Among(0x10900, 0x10100), "file_kind": Among(*KIND.items[-2:])}
@@ -441,6 +442,11 @@ class Steps(Pair):
     @step(3, setting=Among(*SETTINGS))
     def set_tunable(self, setting):
         self.both("set", *setting)
+
+    @step(2, name=Among(*names.PRESETS["v3_8"]))
+    def unset_tunable(self, name):
+        """The policy's preset is in force again, or the default."""
+        self.both("unset", name)
 
     @step(0.7, name=Among(*sorted(names.POLICIES)))
     def use_policy(self, name):

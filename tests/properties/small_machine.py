@@ -22,14 +22,18 @@ SIZES = {
 }
 SWITCHES = (
     "numa_balancing", "scan_rewind_bug", "small_vma_skip", "pmd_mark", "pmd_mark_same_node_only",
-    "pmd_batch_migrate", "last_nid_transfer", "home_alloc", "home_requeue",
-    "count_pages_not_faults",
+    "pmd_batch_migrate", "last_nid_transfer", "home_alloc", "count_pages_not_faults",
+    "scan_budget_ptes", "first_nid_gate", "inaccessible_vma_skip", "flush_if_marked",
+    "huge_counts_ptes", "pmd_batch_numa_only", "gup_numa", "place_misplaced_only",
+    "account_when_off", "home_requeue",
     "leak_on_refused_migrate", "rate_limit", "thp", "thp_native_migration", "zero_page",
     "policy_table_ready", "arch_x86", "tlb_x86_local_only", "tlb_x86_no_flush",
     "tlb_generic_local")
 SETTINGS = [(name, value) for name in SWITCHES for value in (0, 1)] + [
     (name, value) for name, values in {
         "scan_size_mb": (1, 2, 3, 4, 256), "scan_delay_ms": (0, 3, 1000, 10_000_001),
-        "next_scan_factor": (0, 1, 2), "scan_period_min_ms": (0, 1, 3, 1001, 2000),
+        "next_scan_factor": (0, 1, 2), "period_step_ticks": (0, 10, 37, 1001),
+        "scan_period_reset": (0, 1, 60_000), "scan_period_max_ms": (1, 2500, 5000, 32_000),
+        "scan_period_min_ms": (0, 1, 3, 1001, 2000),
         "migrate_fail_ppm": (0, 0, 1_000_000), "migrate_again_ppm": (0, 0, 1_000_000),
     }.items() for value in values]

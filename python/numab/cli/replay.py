@@ -26,7 +26,8 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab replay``."""
     parser.add_argument("trace", metavar="TRACE", help=".npz, .npy or .parquet (extra [arrow])")
-    parser.add_argument("--policy", default="off,moron,home_node", metavar="P,P,...",
+    parser.add_argument("--policy", "--policies", default="off,moron,home_node",
+                        metavar="P,P,...",
                         help="policies to compare (default off,moron,home_node)")
     parser.add_argument("--loops", type=integer(1, 2**32), metavar="N",
                         help="run the trace N times instead of for --duration")

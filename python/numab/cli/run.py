@@ -40,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="memory of the load (default 256M)")
     parser.add_argument("--args", default="", metavar="OPTIONS",
                         help="options of the load's own (perf_bench_numa has some)")
-    parser.add_argument("--policy", default="off,moron,home_node", metavar="P,P,...",
+    parser.add_argument("--policy", "--policies", default="off,moron,home_node",
+                        metavar="P,P,...",
                         help="policies to compare (default off,moron,home_node)")
     parser.add_argument("--explain", action="store_true", help="say what the verdicts mean")
     add_run_options(parser)

@@ -3,12 +3,14 @@
   numab tunables                every row
   numab tunables scan_size_mb   some rows, by any of their names
   numab tunables --kernel 5.13  one generation's names, with the defaults of 2012
+  numab tunables --policy v3_8  the rows that a policy presets, and to what
 """
 
 from __future__ import annotations
 
 import argparse
 
+from ..policies import POLICIES, PRESETS, check_policy
 from ..tunables import GENERATIONS, TUNABLES, Tunable, resolve
 
 __all__ = ["arguments", "run"]
@@ -28,6 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="in any spelling")
     parser.add_argument("--kernel", choices=GENERATIONS,
                         help="print that generation's names with the defaults of 2012")
+    parser.add_argument("--policy", metavar="POLICY",
+                        help="print what a policy presets; --set wins over it")
 
 
 def _show(row: Tunable) -> None:
@@ -41,6 +45,11 @@ def _show(row: Tunable) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
+    if args.policy:
+        for name, value in PRESETS[check_policy(args.policy)].items():
+            row = TUNABLES[name]
+            print(f"{name} = {value} {row.unit}  (otherwise {row.dflt})")
+        return 0
     rows = [TUNABLES[resolve(n)] for n in args.names] or list(TUNABLES.values())
     if args.kernel:
         for row in rows:
@@ -54,5 +63,8 @@ def run(args: argparse.Namespace) -> int:
             kind = row.kind
         _show(row)
     if not args.names:
+        print("\nPolicies, and how many rows they preset (numab tunables --policy POLICY)")
+        for name, sentence in POLICIES.items():
+            print(f"{name}: {len(PRESETS[name])}\n    {sentence}")
         print("\nBoot parameter: numa_balancing=enable|disable (--set numa_balancing=disable)")
     return 0

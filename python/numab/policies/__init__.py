@@ -6,21 +6,25 @@ A built-in policy is a C file in ``numa_core/policies``.  A user's own is a :cla
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numa_core import Handle, lib, policy_rows, reason_rows
+from numa_core import Handle, lib, policy_presets, policy_rows, reason_rows, tunable_rows
 from numa_core.errors import InvalidArgument
 
 from ..arguments import NID, U64, choice, shown, whole
 
-__all__ = ["POLICIES", "STAY", "Fault", "Policy", "Verdict", "check_policy"]
+__all__ = ["POLICIES", "PRESETS", "STAY", "Fault", "Policy", "Verdict", "check_policy"]
 
 #: Built-in policies: name to sentence.
 POLICIES: dict[str, str] = dict(policy_rows())
+#: What each of them presets: policy to tunable to value.
+PRESETS: dict[str, dict[str, int]] = policy_presets()
 #: A verdict's target for «leave the page where it is».
 STAY = -1
 _REASONS = tuple(name for name, _ in reason_rows())
+_TUNABLES = tuple(row["name"] for row in tunable_rows())
 
 
 def check_policy(name: str) -> str:
@@ -105,6 +109,8 @@ class Policy:
     uses_home: bool = False
     #: The core runs task_numa_placement of patch 29.
     places: bool = False
+    #: Tunables that the policy presets, by bare name; what the user has set wins.
+    presets: Mapping[str, int] = {}
     #: Address of a C function that decides instead of ``filter``.
     native_filter: int | None = None
 
@@ -128,7 +134,18 @@ class Policy:
         native = self.native_filter
         if native is not None:
             native = whole("native_filter", native, (1, U64[1]))
-        handle.use_own_policy(self.name, flags, self._filter if native is None else native)
+        if not isinstance(self.presets, Mapping):
+            raise InvalidArgument(
+                f"presets {shown(self.presets)}, permitted: a mapping, tunable to value"
+            )
+        presets = [
+            (choice("preset", name, _TUNABLES),
+             whole(f"preset {name}", value, (-(2**63), 2**63 - 1)))
+            for name, value in self.presets.items()
+        ]
+        handle.use_own_policy(
+            self.name, flags, self._filter if native is None else native, presets
+        )
 
     def _filter(self, c: Any, out: Any) -> None:
         unset = lib.NUMAB_TAG_UNSET
