@@ -6,7 +6,7 @@ A load without end is run for ``duration_ns``; one with a fixed amount of work u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
@@ -30,7 +30,7 @@ from .tunables import TUNABLES
 from .workloads import Load, Thread, load_named
 from .workloads.load import PAGE_LINES
 
-__all__ = ["LoadJob", "LoadResult", "StartedLoad", "run_load", "start_load"]
+__all__ = ["LoadJob", "LoadResult", "StartedLoad", "run_load", "run_started", "start_load"]
 
 BASE_VPN = 0x10000
 PAGE_BYTES = 4096
@@ -310,28 +310,30 @@ def _touch_ps() -> int:
     return PAGE_LINES * (TUNABLES["cpu_ps"].dflt + TUNABLES["latency_local_ps"].dflt)
 
 
-def _run(started: StartedLoad, job: LoadJob, samples: Samples, progress: Progress | None) -> bool:
-    """To the end of the work, or of the time; was it the work's?"""
-    machine, shares, k = started.machine, Shares(started.machine), 0
+def run_started(
+    started: StartedLoad, job: LoadJob, on_sample: Callable[[int, bool], None],
+    on_ring: Callable[[], None] = lambda: None,
+) -> bool:
+    """Run to the end of the work, or of the time; was it the work's?
+
+    ``on_sample(k, last)`` is called at the end of the k-th sample; ``on_ring()`` has to drain a
+    ring of events that is full.
+    """
+    machine, k = started.machine, 0
     steps, every = PARTS * SAMPLES_A_PART, max(job.work_ns // WORK_SAMPLES, machine.tick_ns)
-
-    def sample() -> None:
-        shares.since()
-        samples.add(machine.now_ns, shares.total, started.passes())
-
     while True:
         k += 1
         until = k * every if job.work_ns else job.duration_ns * k // steps
         until = min(until, job.duration_ns)
         stop = run_until(machine, until)
-        while stop.why == "feed":
-            if not started.feed(stop.tid) and started.end(stop.tid):
-                sample()
+        while stop.why != "until":
+            if stop.why == "ring":
+                on_ring()
+            elif not started.feed(stop.tid) and started.end(stop.tid):
+                on_sample(k, True)
                 return True
             stop = run_until(machine, until)
-        sample()
-        if progress and (job.work_ns or k % SAMPLES_A_PART == 0):
-            progress(until / job.duration_ns)
+        on_sample(k, until == job.duration_ns)
         if until == job.duration_ns:
             return False
 
@@ -340,7 +342,16 @@ def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
     """Run one job; see :func:`numab.engine.replay` for the rest."""
     started = start_load(job)
     machine, samples, parts = started.machine, Samples(), Parts()
-    finished = _run(started, job, samples, progress)
+    shares = Shares(machine)
+
+    def sample(k: int, last: bool) -> None:
+        shares.since()
+        samples.add(machine.now_ns, shares.total, started.passes())
+        if progress and (last or k % SAMPLES_A_PART == 0):
+            done = k / WORK_SAMPLES if job.work_ns else k / (PARTS * SAMPLES_A_PART)
+            progress(1.0 if last else min(done, 0.99))
+
+    finished = run_started(started, job, sample)
     elapsed = machine.now_ns + (machine.tick_ns if finished else 0)
     for tid in started.threads:
         if tid not in started.tasks:

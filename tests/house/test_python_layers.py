@@ -18,6 +18,7 @@ LAYERS = [
     {"placement", "bounds", "samples", "explanation", "libnuma", "recordings"},
     {"engine"},
     {"history", "synthetic"},
+    {"tracing"},
     {"report"},
     {"cli"},
 ]

@@ -13,11 +13,11 @@ from typing import NoReturn
 
 from numa_core.errors import NumabError, NumabWarning
 
-from . import compare, policy, replay, run, topo, tunables, why
+from . import compare, policy, replay, run, topo, trace, tunables, why
 
 __all__ = ["main"]
 
-SUBCOMMANDS = (replay, run, compare, why, policy, topo, tunables)
+SUBCOMMANDS = (replay, run, compare, trace, why, policy, topo, tunables)
 
 
 class _Parser(argparse.ArgumentParser):

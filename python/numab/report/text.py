@@ -15,7 +15,7 @@ from ..arguments import shown
 if TYPE_CHECKING:
     from ..engine import Result
 
-__all__ = ["check_writable", "runs_json", "vmstat_text", "write_json"]
+__all__ = ["check_writable", "runs_json", "vmstat_text", "write_json", "write_text"]
 
 
 def vmstat_text(vmstat: Mapping[str, int]) -> str:
@@ -62,11 +62,15 @@ def check_writable(path: str) -> None:
 
 
 def write_json(path: str, content: Any) -> None:
+    """Plain values as JSON, all of it or nothing."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
     """Write all of it or nothing: a file beside, then renamed into place.
 
     A symbolic link stays one; a pipe or a device is written to directly.
     """
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     if not _is_plain(path):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
