@@ -16,7 +16,7 @@ from numa_core.errors import InvalidArgument, NoSuchTask
 
 from .arguments import CPU, ID, U32, U64, choice, flag, names, records, shown, whole
 from .mempolicy import era_named
-from .policies import Policy, check_policy
+from .policies import HomeNode, Policy, check_policy
 from .process import Process
 from .sched import Scheduler, answer, scheduler_of
 from .syscalls.state import MemoryState
@@ -108,7 +108,7 @@ class Machine:
         The host owns time and pages: see ``numab.h`` section 6.
     sched : str or Scheduler, optional
         None: tasks stay where they are put; ``"2012"`` or a :class:`numab.sched.Scheduler`: loads
-        are balanced as by Linux 3.7 with patch 28.
+        are balanced as by Linux 3.7 with patch 28, and ``home_node`` looks for better places.
     watermarks : mapping, optional
         nid to (min, low, high) in pages; default: as Linux computes them.
     era : str
@@ -163,6 +163,7 @@ class Machine:
             self._h.check(lib.numab_set_as_posted(self._h.m, 1))
         self.tunables.update_checked(tunables or {})
         self.policy = policy  # type: ignore[assignment]
+        self._home_node = HomeNode(self._h, topology) if chosen else None
         if chosen:
             self._balancer = chosen.attach(self._h, topology)
         #: Live counters by kernel name.
@@ -176,6 +177,8 @@ class Machine:
     def _place(self, tid: int) -> None:
         if self._policy is not None:
             self._policy.place(self, tid)
+        elif self._home_node is not None and self.policy == "home_node":
+            self._home_node.place(tid)
 
     # ---- policy, counters ----
 
@@ -219,9 +222,8 @@ class Machine:
 
     @property
     def rqs(self) -> np.ndarray:
-        """Run queues by CPU id: read-only view of dtype ``numa_core.RQ``, shape (CPU ids,).
-
-        Live, weights in units of a task of nice 0 (1024).  Source: ``struct numab_rq``.
+        """Run queues by CPU id: read-only, live view of dtype ``numa_core.RQ``, shape (CPU ids,);
+        a task of nice 0 weighs 1024.  Source: ``struct numab_rq``.
 
         >>> m = Machine("2s")
         >>> _ = m.process(cpu=0)

@@ -325,6 +325,19 @@ def test_tunables_of_a_policy_are_what_it_presets(numab):
     assert refused.code == 2 and "'v38'; nearest: v3_8" in refused.err
 
 
+def test_sched_lets_the_kernel_of_2012_move_tasks(numab):
+    """Sixteen threads start on two CPUs: they stay there for 500 ms, or have sixteen."""
+    words = ("run", "private", "--machine", "2s", "--threads", "16", "--place", "0,1",
+             "--memory", "1M", "--duration", "500ms", "--policy", "off")
+    alone = numab(*words, "--json", "a.json")
+    spread = numab(*words, "--sched", "2012", "--json", "b.json")
+    assert (alone.code, spread.code) == (0, 0)
+    done = [read(name)["runs"][-1]["user_ns"] for name in ("a.json", "b.json")]
+    assert done[0] < 1_001_000_000 and done[1] > 7_000_000_000  # of 1 s and of 8 s
+    assert [read(name)["sched"] for name in ("a.json", "b.json")] == [None, "2012"]
+    assert "--sched: invalid choice: '2013'" in numab(*words, "--sched", "2013").err
+
+
 # ---- as a process ----
 
 

@@ -20,6 +20,7 @@ vma.py         mmap, munmap, mprotect, mremap, populate, the policy of a range
 process.py     fork, clone, exec, exit
 probe.py       what an access would meet, tried on a copy
 calls.py       errnos of the memory-policy system calls, and what they leave (all eras)
+placement.py   task_numa_find_placement (6.5)
 cpu.py         run queues: who runs, virtual run times, the lists of patch 28 (5.1)
 sched.py       domains and load balancing of Linux 3.7 with patch 28 (5.2 to 5.5)
 machine.py     OracleMachine: the calls, their argument checks, what can be observed

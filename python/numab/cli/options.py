@@ -17,8 +17,8 @@ from ..tunables import parse_assignments
 from ..workloads import default_threads
 
 __all__ = [
-    "add_run_options", "duration_ns", "integer", "load_machine", "policies", "progress_bar",
-    "size_pages", "threads_for", "tunables",
+    "add_run_options", "add_sched_option", "duration_ns", "integer", "load_machine", "policies",
+    "progress_bar", "size_pages", "threads_for", "tunables",
 ]
 
 _TIMES = {
@@ -145,3 +145,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
                         help="of generated loads and injected failures (default 0)")
     parser.add_argument("--workers", type=integer(1, 4096), default=1, metavar="N",
                         help="processes to run the jobs in; the results are the same")
+
+
+def add_sched_option(parser: argparse.ArgumentParser) -> None:
+    """Who moves tasks."""
+    parser.add_argument("--sched", choices=("2012",), metavar="KERNEL",
+                        help="2012: loads are balanced as by Linux 3.7 with patch 28, and "
+                        "home_node looks for better CPUs (default: threads stay where they are)")

@@ -14,8 +14,11 @@ from numa_core import Handle, lib, policy_presets, policy_rows, reason_rows, tun
 from numa_core.errors import InvalidArgument
 
 from ..arguments import NID, U64, choice, shown, whole
+from .home_node import HomeNode
 
-__all__ = ["POLICIES", "PRESETS", "STAY", "Fault", "Policy", "Verdict", "check_policy"]
+__all__ = [
+    "POLICIES", "PRESETS", "STAY", "Fault", "HomeNode", "Policy", "Verdict", "check_policy",
+]
 
 #: Built-in policies: name to sentence.
 POLICIES: dict[str, str] = dict(policy_rows())

@@ -1,0 +1,89 @@
+"""The Python half of ``home_node``: CPU follows memory (patch 29).
+
+The core compares a task's fault statistics with where it runs, once a pass over its address space
+(``task_numa_placement``, in ``stats.c``).  When they disagree it asks for a better place, and the
+answer is an exchange of home nodes with a task that runs elsewhere.  Nothing moves then: the load
+balancer brings both home.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numa_core import RQ, Handle, ffi, lib
+
+from ..topology import Topology
+
+__all__ = ["HomeNode"]
+
+
+class HomeNode:
+    """``task_numa_find_placement`` on a machine (section 6.5)."""
+
+    def __init__(self, handle: Handle, topology: Topology) -> None:
+        self._h, self._topology = handle, topology
+        nr_cpus = topology.cpus[-1] + 1
+        self._curr, self._nr_running = (
+            handle.records(lib.numab_rqs(handle.m), nr_cpus, RQ)[name]
+            for name in ("curr", "nr_running"))
+        self._words = (nr_cpus + 63) // 64
+
+    def _info(self, tid: int) -> Any:
+        info = ffi.new("struct numab_task_info *")
+        return info if lib.numab_task_info(self._h.m, tid, info) == 0 else None
+
+    def _may_run_on(self, tid: int) -> Any:
+        mask = ffi.new("uint64_t[]", self._words)
+        lib.numab_task_affinity(self._h.m, tid, mask, self._words)
+        return mask
+
+    def _weights(self, info: Any, nid: int) -> tuple[int, int]:
+        """A task's and its address space's weight of a node (section 6.3)."""
+        m = self._h.m
+        return (lib.numab_weight(lib.numab_task_faults(m, info.tid)[nid], info.numa_fault_tot),
+                lib.numab_weight(lib.numab_mm_faults(m, info.pid)[nid], info.mm_numa_fault_tot))
+
+    def find_placement(self, tid: int) -> tuple[int, int] | None:
+        """The node where task ``tid`` should live and the task that gives way there, or None.
+
+        Of the running tasks of all CPUs it may use, the one for which both gain most: this task
+        wants that node more than it wants its own, and more than the other does.  CPUs that idle,
+        tasks without statistics, and tasks that may not run here are passed over; the first of
+        equals wins.  Threads of one process compare their own weights, others those of their
+        address spaces.  Changes nothing.
+        """
+        p = self._info(tid)
+        here = self._weights(p, p.nid)
+        mine, best, found = self._may_run_on(tid), 0, None
+        for node in self._topology.nodes:
+            there = self._weights(p, node.nid) if node.cpus else (0, 0)
+            for cpu in node.cpus:
+                if not (mine[cpu // 64] >> cpu % 64 & 1 and self._nr_running[cpu]):
+                    continue
+                other = self._candidate(int(self._curr[cpu]), p.cpu)
+                if other is None:
+                    continue
+                which = 0 if other.pid == p.pid else 1
+                wants = there[which]
+                gain = wants - self._weights(other, node.nid)[which]
+                rise = wants - here[which]
+                if gain > 0 and rise > 0 and gain + rise > best:
+                    best, found = gain + rise, (node.nid, other.tid)
+        return found
+
+    def _candidate(self, tid: int, cpu: int) -> Any:
+        """A running task with statistics that may run on ``cpu``."""
+        info = self._info(tid) if tid else None
+        if info is None or not info.numa_fault_tot or not info.mm_numa_fault_tot:
+            return None
+        return info if self._may_run_on(tid)[cpu // 64] >> cpu % 64 & 1 else None
+
+    def place(self, tid: int) -> None:
+        """Exchange home nodes with whom :meth:`find_placement` finds."""
+        found = self.find_placement(tid)
+        if found is None:
+            return
+        nid, other = found
+        here = self._info(tid).nid
+        self._h.check(lib.numab_task_set_home(self._h.m, tid, nid))
+        self._h.check(lib.numab_task_set_home(self._h.m, other, here))
