@@ -144,13 +144,10 @@ class Machine:
         self.topology = topology
         marks = _watermarks(watermarks or {}, topology)
         nodes = [(n.nid, n.pages, *marks.get(n.nid, (0, 0, 0))) for n in topology.nodes]
-        cpu_nid = np.full(max(topology.cpus) + 1, -1, np.int32)
-        for node in topology.nodes:
-            cpu_nid[list(node.cpus)] = node.nid
         self._policy: Policy | None = None
         chosen = scheduler_of(sched)
         self._h = Handle(
-            nodes, cpu_nid.tolist(), topology.distance, hz=whole("hz", hz, U32),
+            nodes, topology.cpu_nid.tolist(), topology.distance, hz=whole("hz", hz, U32),
             seed=whole("seed", seed, U64), external=flag("external", external),
             place=self._place, balance=self._balance if chosen else None,
         )

@@ -123,6 +123,68 @@ def test_the_load_balancer_brings_them_home():
     assert [task.info().nid for task in crowd.tasks] == [1, 1, 0, 0]
 
 
+def astray(homes, per=1, nodes=3):
+    """A task on the first CPU of each node, with these home nodes, swap_off_home on."""
+    crowd = Crowd(nodes, per)
+    crowd.m.tunables["swap_off_home"] = 1
+    for nid, home in enumerate(homes):
+        crowd.task(nid * per, (0,) * nodes).set_home(home)
+    return crowd, crowd.start()
+
+
+def test_two_off_home_change_cpus_when_none_is_idle_there():
+    """The first wants node 1, whose task wants node 0: both get home, in the next tick."""
+    crowd, search = astray([1, 0, 2])
+    first, second, _ = crowd.tasks
+    assert search.find_swap(first.tid) == second.tid
+    search.place(first.tid)
+    crowd.m.run(crowd.m.now_ns + crowd.m.tick_ns)
+    assert [task.info().cpu for task in crowd.tasks] == [1, 0, 2]
+
+
+def test_nobody_is_driven_away_from_home_or_farther_from_it():
+    """
+    [1, 1, 2]   the other is at home             [-1, 0, 2]  no home, nothing to look for
+    [1, -1, 2]  the other has no home            [0, 1, 2]   at home already
+    [1, 2, 0]   the other's home is as far from here: it may
+    """
+    for homes in ([1, 1, 2], [-1, 0, 2], [1, -1, 2], [0, 1, 2]):
+        crowd, search = astray(homes)
+        assert search.find_swap(crowd.tasks[0].tid) is None
+    crowd, search = astray([1, 2, 0])
+    assert search.find_swap(crowd.tasks[0].tid) == crowd.tasks[1].tid
+
+
+def test_an_idle_cpu_at_home_is_left_to_the_load_balancer():
+    crowd, search = astray([1, 0, 2], per=2)
+    assert search.find_swap(crowd.tasks[0].tid) is None
+
+
+def test_the_one_that_gets_nearest_to_its_home_is_chosen():
+    """On node 1 run a task whose home is node 2 and, second, one whose home is node 0."""
+    crowd = Crowd(3, 2)
+    crowd.m.tunables["swap_off_home"] = 1
+    for cpu, home in ((0, 1), (2, 2), (3, 0)):
+        crowd.task(cpu, (0, 0, 0)).set_home(home)
+    search = crowd.start()
+    assert search.find_swap(crowd.tasks[0].tid) == crowd.tasks[2].tid
+
+
+def test_masks_hold_and_the_switch_is_off_by_default():
+    crowd, search = astray([1, 0, 2])
+    first, second, _ = crowd.tasks
+    second.set_affinity([1])
+    assert search.find_swap(first.tid) is None
+    second.set_affinity(None)
+    first.set_affinity([0])
+    assert search.find_swap(first.tid) is None
+    first.set_affinity(None)
+    crowd.m.tunables["swap_off_home"] = 0
+    search.place(first.tid)
+    crowd.m.run(crowd.m.now_ns + crowd.m.tick_ns)
+    assert [task.info().cpu for task in crowd.tasks] == [0, 1, 2]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_the_search_is_that_of_the_specification(data):

@@ -73,6 +73,7 @@ TUNABLES = {
     "place_misplaced_only": (1, 0, 1),
     "account_when_off": (1, 0, 1),
     "home_requeue": (1, 0, 1),
+    "swap_off_home": (0, 0, 1),
     "count_pages_not_faults": (0, 0, 1),
     "leak_on_refused_migrate": (0, 0, 1),
     "rate_limit": (0, 0, 1),

@@ -30,7 +30,7 @@ from ..synthetic import LoadJob, LoadResult, run_load
 from ..topology import Topology
 from ..workloads import LOADS, THREADS_MAX, load_named
 from .options import (
-    add_run_options, add_sched_option, duration_ns, integer, load_machine, progress_bar,
+    add_run_options, add_sched_option, duration_ns, integer, load_machine, progress_bar, sched,
     size_pages, threads_for, tunables,
 )
 
@@ -51,7 +51,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", default="60s", metavar="TIME",
                         help="work of a thread: what it does in TIME with local memory")
     add_run_options(parser)
-    add_sched_option(parser)
+    add_sched_option(parser, "2012")
     parser.set_defaults(duration=None)
 
 
@@ -74,7 +74,7 @@ def load_job(args: argparse.Namespace, topology: Topology) -> LoadJob:
         work_ns=0 if args.duration else duration_ns(args.work),
         duration_ns=duration_ns(args.duration) if args.duration else FOR_EVER_NS,
         hz=args.hz, seed=args.seed, thp=args.thp, as_posted=args.as_posted,
-        tunables=tunables(args), sched=args.sched,
+        tunables=tunables(args), sched=sched(args),
     )
 
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             "work_ns": job.work_ns, "duration_ns": job.duration_ns if args.duration else None,
             "tunables": dict(job.tunables), "hz": args.hz, "seed": args.seed,
             "nr_runs": args.runs, "thp": args.thp, "as_posted": args.as_posted,
-            "sched": args.sched,
+            "sched": sched(args),
         }
         write_json(args.json, runs_json(results, rows=mmtests_rows(columns), **about))
         print(f"numab: wrote {args.json}", file=sys.stderr)

@@ -147,8 +147,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
                         help="processes to run the jobs in; the results are the same")
 
 
-def add_sched_option(parser: argparse.ArgumentParser) -> None:
-    """Who moves tasks."""
-    parser.add_argument("--sched", choices=("2012",), metavar="KERNEL",
+def add_sched_option(parser: argparse.ArgumentParser, default: str) -> None:
+    """Who moves tasks: ``none`` or ``2012``; in the namespace None for ``none``."""
+    parser.add_argument("--sched", choices=("2012", "none"), default=default, metavar="KERNEL",
                         help="2012: loads are balanced as by Linux 3.7 with patch 28, and "
-                        "home_node looks for better CPUs (default: threads stay where they are)")
+                        "home_node looks for better CPUs; none: threads stay where they are "
+                        f"(default {default})")
+
+
+def sched(args: argparse.Namespace) -> str | None:
+    """What ``Machine(sched=)`` takes."""
+    return None if args.sched == "none" else str(args.sched)

@@ -25,7 +25,7 @@ from ..synthetic import LoadJob, run_load
 from ..workloads import LOADS, THREADS_MAX, load_named
 from .side_by_side import side_by_side
 from .options import (
-    add_run_options, add_sched_option, duration_ns, integer, load_machine, size_pages,
+    add_run_options, add_sched_option, duration_ns, integer, load_machine, sched, size_pages,
     threads_for, tunables,
 )
 
@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="policies to compare (default off,moron,home_node)")
     parser.add_argument("--explain", action="store_true", help="say what the verdicts mean")
     add_run_options(parser)
-    add_sched_option(parser)
+    add_sched_option(parser, "none")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     job = LoadJob(
         args.load, topology, threads, pages, args=args.args, place=args.place,
         duration_ns=duration_ns(args.duration), hz=args.hz, seed=args.seed, thp=args.thp,
-        as_posted=args.as_posted, tunables=tunables(args), sched=args.sched,
+        as_posted=args.as_posted, tunables=tunables(args), sched=sched(args),
     )
     about = {
         "what": f"{args.load} ({threads} threads, {args.memory})", "load": args.load,
@@ -65,6 +65,6 @@ def run(args: argparse.Namespace) -> int:
         "machine": topology.name, "place": args.place,
         "duration_ns": job.duration_ns, "tunables": dict(job.tunables), "hz": args.hz,
         "seed": args.seed, "thp": args.thp, "as_posted": args.as_posted,
-        "sched": args.sched,
+        "sched": sched(args),
     }
     return side_by_side(args, job, run_load, topology, unit="part", about=about)
