@@ -216,7 +216,8 @@ struct generator {
 	uint64_t made;        /* touches made: where a sweep is */
 	uint64_t left;        /* touches to make, UINT64_MAX: endless */
 	uint64_t rng;
-	struct zipf zipf;
+	struct zipf zipf[2];  /* of the last two ranges: programs go back and forth between steps */
+	int zipf_at;          /* the one in use */
 	struct numab_row *rows; /* [PATTERN_ROWS] */
 };
 

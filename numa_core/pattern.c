@@ -91,8 +91,6 @@ static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_mill
 
 	while (nr_pages >> (shift + 11))
 		shift++;
-	if (z->nr && z->first[z->nr] == nr_pages && z->theta_milli == theta_milli)
-		return; /* a program comes back to the same step */
 	z->theta_milli = theta_milli;
 	z->nr = 0;
 	while (rank < nr_pages && z->nr < ZIPF_MAX_SEGMENTS) {
@@ -113,6 +111,21 @@ static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_mill
 	z->mult = nr_pages / 2 + nr_pages / 8 + 1; /* far from 1 and from nr_pages */
 	while (gcd(z->mult, nr_pages) != 1)
 		z->mult++;
+}
+
+static int zipf_is_of(const struct zipf *z, uint64_t nr_pages, uint32_t theta_milli)
+{
+	return z->nr && z->first[z->nr] == nr_pages && z->theta_milli == theta_milli;
+}
+
+/* Tables cost thousands of touches, and a step may make a few hundred. */
+static void zipf_use(struct generator *g, uint64_t nr_pages, uint32_t theta_milli)
+{
+	if (zipf_is_of(&g->zipf[g->zipf_at], nr_pages, theta_milli))
+		return;
+	g->zipf_at ^= 1;
+	if (!zipf_is_of(&g->zipf[g->zipf_at], nr_pages, theta_milli))
+		zipf_segments(&g->zipf[g->zipf_at], nr_pages, theta_milli);
 }
 
 /* Rank by its segment's share of the weight, then any rank of the segment. */
@@ -162,8 +175,12 @@ int pattern_check(struct numab_machine *m, const struct numab_pattern *p)
 
 void generator_free(struct numab_machine *m, struct generator *g)
 {
-	mem_free(m, g->zipf.cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
-	mem_free(m, g->zipf.first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		mem_free(m, g->zipf[i].cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
+		mem_free(m, g->zipf[i].first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+	}
 	mem_free(m, g->rows, sizeof(*g->rows) * PATTERN_ROWS);
 	memset(g, 0, sizeof(*g));
 }
@@ -171,14 +188,19 @@ void generator_free(struct numab_machine *m, struct generator *g)
 /* Room for rows, and for the tables of a zipf.  On failure nothing is held. */
 int generator_init(struct numab_machine *m, struct generator *g, int has_zipf)
 {
+	int i, ok;
+
 	memset(g, 0, sizeof(*g));
 	g->rows = (struct numab_row *)mem_alloc(m, sizeof(*g->rows) * PATTERN_ROWS);
-	if (has_zipf) {
-		g->zipf.cumul = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
-		g->zipf.first = (uint64_t *)mem_alloc(m,
-						      sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+	ok = g->rows != NULL;
+	for (i = 0; i < 2 && has_zipf; i++) {
+		struct zipf *z = &g->zipf[i];
+
+		z->cumul = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
+		z->first = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+		ok &= z->cumul && z->first;
 	}
-	if (g->rows && (!has_zipf || (g->zipf.cumul && g->zipf.first)))
+	if (ok)
 		return 0;
 	generator_free(m, g);
 	return no_memory(m);
@@ -193,7 +215,7 @@ void generator_begin(struct generator *g, const struct numab_pattern *p, uint64_
 	g->left = p->touches ? p->touches : UINT64_MAX;
 	g->rng = rng;
 	if (p->kind == NUMAB_ZIPF)
-		zipf_segments(&g->zipf, p->nr_pages, p->theta_milli);
+		zipf_use(g, p->nr_pages, p->theta_milli);
 }
 
 /* Make the next rows.  0: the pattern is used up. */
@@ -217,7 +239,7 @@ uint64_t generator_fill(struct generator *g)
 			page = rng_below(&g->rng, p->nr_pages);
 			break;
 		default:
-			page = zipf_page(&g->zipf, &g->rng, p->nr_pages);
+			page = zipf_page(&g->zipf[g->zipf_at], &g->rng, p->nr_pages);
 			break;
 		}
 		row->page = p->vpn + page;
