@@ -53,15 +53,15 @@ static void probe_hint(struct numab_machine *m, const struct task *t, const stru
 
 /* Where an allocation would go; the fault itself is told by @kind. */
 static void probe_alloc(struct numab_machine *m, const struct task *t, const struct vma *v,
-			uint64_t vpn, uint64_t val, int kind, struct numab_probe *out)
+			uint64_t vpn, uint64_t val, int kind, int of_object,
+			struct numab_probe *out)
 {
 	struct alloc_plan plan = { pg_nid(val), NULL, 0, 0 };
 	int asked;
 
 	if (!(val & PTE_WISH))
-		plan = kind == NUMAB_FAULT_FIRST_TOUCH && v->object ?
-			       object_alloc_plan(m, t, v, vpn) :
-			       vma_alloc_plan(m, t, v, vpn, 0);
+		plan = of_object ? object_alloc_plan(m, t, v, vpn) :
+				   vma_alloc_plan(m, t, v, vpn, 0);
 	out->kind = kind;
 	out->to_nid = alloc_find(m, &plan, 1, 0, &asked);
 }
@@ -72,13 +72,14 @@ static void probe_absent(struct numab_machine *m, const struct task *t, const st
 {
 	uint64_t val = s->pte[vpn - s->base], rec = 0;
 	int huge = huge_alloc_nid(m, t, v, s, vpn);
+	int copy = write && v->kind == NUMAB_FILE_PRIVATE; /* its own page at once */
 
 	if (v->object)
 		rec = *rec_at(m, m->objects[v->object - 1].rec + v->pgoff + (vpn - v->start));
 	out->kind = NUMAB_FAULT_FIRST_TOUCH;
 	if (v->flags & NUMAB_VMA_PFNMAP) {
 		out->kind = NUMAB_FAULT_ZERO_PAGE;
-	} else if ((rec & REC_USED) && !(write && v->kind == NUMAB_FILE_PRIVATE)) {
+	} else if ((rec & REC_USED) && !copy) {
 		out->to_nid = pg_nid(rec); /* others have touched it before */
 		out->new_tag = pg_tag(rec);
 	} else if (huge >= 0) {
@@ -87,7 +88,7 @@ static void probe_absent(struct numab_machine *m, const struct task *t, const st
 		   !(val & PTE_WISH)) {
 		out->kind = NUMAB_FAULT_ZERO_PAGE;
 	} else {
-		probe_alloc(m, t, v, vpn, val, NUMAB_FAULT_FIRST_TOUCH, out);
+		probe_alloc(m, t, v, vpn, val, NUMAB_FAULT_FIRST_TOUCH, v->object && !copy, out);
 	}
 }
 
@@ -102,7 +103,7 @@ static void probe_write(struct numab_machine *m, const struct task *t, const str
 	out->kind = NUMAB_FAULT_WRITE;
 	if (!copies)
 		return;
-	probe_alloc(m, t, v, vpn, 0, NUMAB_FAULT_COW, out);
+	probe_alloc(m, t, v, vpn, 0, NUMAB_FAULT_COW, 0, out);
 	if (out->to_nid >= 0)
 		out->new_tag = NUMAB_TAG_UNSET;
 }
