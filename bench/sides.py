@@ -68,9 +68,9 @@ def address(array: np.ndarray) -> Any:
     return PTR(array.ctypes.data)
 
 
-def hash_nids(nr_pages: int) -> np.ndarray:
-    """Node where each page starts out: first_nid() of roofline/limit.h."""
-    pages = np.arange(nr_pages, dtype=np.uint64)
+def hash_nids(nr_pages: int, first: int = 0) -> np.ndarray:
+    """Node where each page from ``first`` on starts out: first_nid() of roofline/limit.h."""
+    pages = np.arange(first, first + nr_pages, dtype=np.uint64)
     nids = pages * np.uint64(2654435761) >> np.uint64(7) & np.uint64(NR_NODES - 1)
     return nids.astype(np.int32)
 
@@ -110,8 +110,8 @@ class LimitSide:
 
     name = "limit"
 
-    def __init__(self, nr_pages: int) -> None:
-        self.c, self.nr_pages = clib(), nr_pages
+    def __init__(self, nr_pages: int, node_pages: int = NODE_PAGES) -> None:
+        self.c, self.nr_pages, self.node_pages = clib(), nr_pages, node_pages
         self.state = PTR(self.c.limit_new(U64(nr_pages)))
         if not self.state.value:
             raise MemoryError("no memory for the limit loop's table")
@@ -126,7 +126,7 @@ class LimitSide:
         return PTR(ctypes.cast(self.state, ctypes.POINTER(U64))[0])
 
     def reset(self) -> None:
-        self.c.limit_reset(self.state, U64(NODE_PAGES), U64(WATERMARKS[2]))
+        self.c.limit_reset(self.state, U64(self.node_pages), U64(WATERMARKS[2]))
 
     def job(self, t: Trace) -> None:
         self.c.limit_job(
@@ -155,8 +155,11 @@ class CoreSide:
 
     name = "numab"
 
-    def __init__(self, nr_pages: int, populate: bool = True) -> None:
+    def __init__(
+        self, nr_pages: int, populate: bool = True, node_pages: int = NODE_PAGES
+    ) -> None:
         self.c, self.nr_pages, self.placed = clib(), nr_pages, populate
+        self.node_pages = node_pages
         self.calls = (PTR * len(CALLS))(
             *(int(core_ffi.cast("uintptr_t", core_ffi.addressof(lib, f"numab_{name}")))
               for name in CALLS)
@@ -166,12 +169,11 @@ class CoreSide:
             "pmd_mark": 0, "last_nid_transfer": 1, "zero_page": 0, "next_scan_factor": 0,
             "scan_size_mb": max(1, nr_pages // 64 // 256),
         }
-        self.first_nids = hash_nids(nr_pages) if populate else None
         self.reset()
 
     def reset(self) -> None:
         self.h = None
-        nodes = [(nid, NODE_PAGES, *WATERMARKS) for nid in range(NR_NODES)]
+        nodes = [(nid, self.node_pages, *WATERMARKS) for nid in range(NR_NODES)]
         distance = np.full((NR_NODES, NR_NODES), 20, np.uint8)
         np.fill_diagonal(distance, 10)
         self.h = h = Handle(nodes, [i % NR_NODES for i in range(NR_TASKS)], distance)
@@ -191,7 +193,7 @@ class CoreSide:
     def populate(self) -> None:
         h, step = self.h, 1 << 20
         for at in range(0, self.nr_pages, step):
-            nids = self.first_nids[at : at + step]
+            nids = hash_nids(min(step, self.nr_pages - at), at)
             vpns = np.arange(at, at + len(nids), dtype=np.uint64)
             h.check(lib.numab_populate(
                 h.m, self.pid, core_ffi.from_buffer("uint64_t[]", vpns),

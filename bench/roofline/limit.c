@@ -118,6 +118,33 @@ uint64_t limit_marks(struct limit *l, int times, double *seconds)
 	return marked;
 }
 
+/* ---- moving on request ---- */
+
+/* Entry i's page to nids[i], its node as status: found, rewritten, counted; the look-ups are
+ * prefetched. */
+void limit_moves(struct limit *l, uint64_t n, const uint64_t *vaddrs, const int32_t *nids,
+		 int32_t *status)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t *pte = &l->pte[vaddrs[i] >> 12], p = *pte;
+		unsigned from = NID(p), to = (unsigned)nids[i];
+
+		if (i + AHEAD < n)
+			prefetch_w(&l->pte[vaddrs[i + AHEAD] >> 12]);
+		status[i] = nids[i];
+		if (from == to || !(p & (PRESENT | NUMA)))
+			continue;
+		*pte = (p & ~(NID_MASK | NUMA | ACCESSED | DIRTY)) | PRESENT |
+		       (uint64_t)to << NID_SHIFT;
+		l->free[from]++;
+		l->free[to]--;
+		l->node_pages[from]--;
+		l->node_pages[to]++;
+	}
+}
+
 static void halve(struct books *b)
 {
 	int i;

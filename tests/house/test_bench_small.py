@@ -27,6 +27,9 @@ SMALL = {
     "bench_calls.calls": (PAGES, 0, 1, 5000),
     "bench_calls.calls batches": (PAGES, 1000, 1, 5000),
     "bench_memory.memory": (PAGES, 1),
+    "bench_move_pages.move_pages": (PAGES, 0, 2),
+    "bench_move_pages.move_pages runs": (PAGES, 32, 2),
+    "bench_mbind.lazy_mbind": (PAGES, 2),
 }
 
 

@@ -1,6 +1,6 @@
 """OracleMachine: the calls of the contract, ints in and ints out, and what can be observed."""
 
-from . import fault, migrate, names, node, probe, process, scan, vma
+from . import fault, migrate, names, node, probe, process, queue, scan, vma
 from .names import (
     EINVAL, ENOENT, ESRCH, NO_NODE, PAGE_BYTES, SLOT_PAGES, TAG_UNSET, VPN_END,
     OracleError,
@@ -250,6 +250,44 @@ class OracleMachine:
         require(0 <= reason < names.NR_MIGRATE_REASONS)
         vma.split_range_huge(self, mm, vpns)
         return migrate.syscall_migrate_pages(self, self.processes[pid], vpns, nid, mode)
+
+    def check_moves(self, flags, permitted):
+        eras = names.MF_V6 | names.MF_V612
+        require(not flags & ~(permitted | eras) and flags & eras != eras)
+
+    def mbind(self, tid, vaddr, size_bytes, rule, nodes, flags):
+        """(queued, moved, failed, unmovable, marked).  @rule None: MPOL_NOOP, else (mode, flags,
+        preferred node, mask)."""
+        task = self.task(tid)
+        moves = names.MF_MOVE | names.MF_MOVE_ALL
+        self.check_moves(flags, names.MF_STRICT | moves | names.MF_LAZY)
+        start, end = page_range(vaddr, size_bytes)
+        policy = self.make_policy(*rule) if rule else None
+        return queue.do_mbind(self, task, start, end, rule is None, policy, nodes, flags)
+
+    def move_pages(self, tid, pid, vpns, nids, flags):
+        """(pages not moved or -code, statuses); a failed call has moved some, too."""
+        task = self.task(tid)
+        self.mm(pid)
+        self.check_moves(flags, names.MF_MOVE | names.MF_MOVE_ALL)
+        if nids is None:
+            return 0, queue.pages_stat(self, self.processes[pid], task, vpns, flags)
+        status = [names.NOT_WRITTEN] * len(vpns)
+        try:
+            left = queue.do_move_pages(self, task, self.processes[pid], vpns, nids, status, flags)
+        except OracleError as error:
+            left = -error.code
+        return left, status
+
+    def migrate_to_node(self, tid, pid, source, to, flags):
+        """Pages left over; ENOMEM is raised when the target ran out (some moved)."""
+        task = self.task(tid)
+        self.mm(pid)
+        moves = names.MF_MOVE | names.MF_MOVE_ALL
+        self.check_moves(flags, moves | names.MF_FALL_BACK)
+        require(flags & moves)
+        require(source in self.nodes and to in self.nodes, names.ENODEV)
+        return queue.migrate_to_node(self, task, self.processes[pid], source, to, flags)
 
     # ---- touching memory and passing time ----
 

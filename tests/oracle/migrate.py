@@ -1,7 +1,7 @@
 """Moving pages: migrate_pages (patches 1 and 2) and migrate_misplaced_page (patch 12)."""
 
-from .names import ENOMEM, MIGRATE_ASYNC, MIGRATE_SYNC, TAG_UNSET, OracleError
-from .node import flush_tlb_page
+from .names import ENOMEM, MIGRATE_ASYNC, MIGRATE_SYNC, SLOT_PAGES, TAG_UNSET, OracleError
+from .node import flush_tlb_page, flush_tlb_range
 
 MAX_PASSES = 10
 FORCED_FROM_PASS = 3
@@ -19,18 +19,36 @@ def drawn(m, tunable):
     return ppm != 0
 
 
-def unmap_and_move(m, process, page, nid, mode, attempt):
-    """One attempt at one page (base: unmap_and_move of 3.7).  @attempt counts from 0."""
+def new_page_node(m, nids, nr_pages):
+    """Where @nr_pages at once are allocated: the first of @nids above low, else above min."""
+    for mark in ("low", "min"):
+        for nid in nids:
+            node = m.nodes[nid]
+            if node.free >= nr_pages and node.free - (nr_pages - 1) > getattr(node, mark):
+                return nid
+    return None
+
+
+def unmap_and_move(m, process, page, nids, mode, attempt, slot, cpu):
+    """One attempt at one page (base: unmap_and_move of 3.7).  @attempt counts from 0.
+
+    @slot: the huge page that @page stands for, which moves whole.  @cpu: that asked for it.
+    """
     forced = attempt >= FORCED_FROM_PASS
-    if not m.nodes[nid].free > m.nodes[nid].min:
+    nid = new_page_node(m, nids, SLOT_PAGES if slot else 1)
+    if nid is None:
         return NOMEM
     result = blocked(m, page, mode, forced)
     if result is not OK:
         return result
+    if slot:
+        if page.pinned:
+            return AGAIN
+        move_huge_page(m, slot, nid)
+        return OK
+    flush_tlb_page(m, process, cpu)  # unmapped before an extra reference is seen
     if page.pinned:
-        flush_tlb_page(m, process)  # unmapped before the extra reference is seen
         return AGAIN
-    flush_tlb_page(m, process)
     m.nodes[page.nid].free += 1
     m.nodes[nid].free -= 1
     move_page(m, page, nid)
@@ -59,25 +77,30 @@ def move_page(m, page, nid):
         page.tag = TAG_UNSET
 
 
-def migrate_pages(m, process, pages, nid, mode):
-    """Up to ten passes over @pages.  Returns (moved, failed, left, passes used, out of memory)."""
+def migrate_pages(m, process, pages, target, mode, huge=None, cpu=None):
+    """Up to ten passes over @pages.  Returns (moved, failed, left, passes used, out of memory).
+
+    ``target(page)``: the nodes to try.  @huge: page -> slot, of heads of whole huge pages.
+    """
+    huge = huge or {}
     left, moved, failed, passes = list(pages), [], [], 0
     while passes < MAX_PASSES and (left or passes == 0):
         retry = []
         for index, page in enumerate(left):
-            result = unmap_and_move(m, process, page, nid, mode, passes)
+            result = unmap_and_move(m, process, page, target(page), mode, passes, huge.get(page),
+                                    cpu)
             if result is NOMEM:
-                return finish(m, moved, failed, retry + left[index:], passes + 1, True)
+                return finish(m, moved, failed, retry + left[index:], passes + 1, True, huge)
             {OK: moved, FAILED: failed, AGAIN: retry}[result].append(page)
         left = retry
         passes += 1
-    return finish(m, moved, failed, left, passes, False)
+    return finish(m, moved, failed, left, passes, False, huge)
 
 
-def finish(m, moved, failed, left, passes, nomem):
+def finish(m, moved, failed, left, passes, nomem, huge):
     """The end of migrate_pages: counters and one mm_migrate_pages event, always (patch 1, 2)."""
-    m.counters["pgmigrate_success"] += len(moved)
-    m.counters["pgmigrate_fail"] += len(failed)
+    for name, pages in (("pgmigrate_success", moved), ("pgmigrate_fail", failed)):
+        m.counters[name] += sum(SLOT_PAGES if page in huge else 1 for page in pages)
     m.counters["migrate_calls"] += 1
     m.counters["migrate_passes"] += passes
     return moved, failed, left, passes, nomem
@@ -95,7 +118,7 @@ def syscall_migrate_pages(m, process, vpns, nid, mode):
         page = entry.page if entry else None
         if page and page.nid != nid and not page.no_lru and page not in listed:
             listed[page] = (vpn, entry)
-    moved, failed, left, _, nomem = migrate_pages(m, process, listed, nid, mode)
+    moved, failed, left, _, nomem = migrate_pages(m, process, listed, lambda page: [nid], mode)
     for page in moved:
         vpn, entry = listed[page]
         if page.exclusive:
@@ -125,7 +148,8 @@ def migrate_misplaced_page(m, task, page, nid):
         return refuse(m, page, "HOLD_TARGET_LOW_MEMORY")
     if page.no_lru:
         return "HOLD_ISOLATION_FAILED"
-    moved, failed, _, _, nomem = migrate_pages(m, task.process, [page], nid, MIGRATE_ASYNC)
+    moved, failed, _, _, nomem = migrate_pages(
+        m, task.process, [page], lambda page: [nid], MIGRATE_ASYNC)
     if moved:
         m.counters["numa_pages_migrated"] += 1
         return "GO_MIGRATED"
@@ -185,30 +209,20 @@ def migrate_misplaced_transhuge_page(m, process, slot, nid):
     if head.no_lru:
         m.counters["pgmigrate_fail"] += 512
         return "HOLD_ISOLATION_FAILED"
-    result, passes = AGAIN, 0
-    while result is AGAIN and passes < MAX_PASSES:
-        result = blocked(m, head, MIGRATE_ASYNC, False)
-        if result is OK and head.pinned:
-            result = AGAIN
-        passes += 1
-    m.counters["migrate_calls"] += 1
-    m.counters["migrate_passes"] += passes
-    if result is OK:
-        move_huge_page(m, slot, nid)
+    moved, failed, _, _, nomem = migrate_pages(
+        m, process, [head], lambda page: [nid], MIGRATE_ASYNC, {head: slot})
+    if moved:
+        m.counters["numa_pages_migrated"] += SLOT_PAGES
         return "GO_MIGRATED"
-    if result is FAILED:
-        m.counters["pgmigrate_fail"] += 512
-    return failure_reason([head] if result is FAILED else [], False)
+    return failure_reason(failed, nomem)
 
 
 def move_huge_page(m, slot, nid):
-    """All 512 pages of @slot are on @nid now; its entries are accessible and clean."""
-    m.nodes[slot.head.page.nid].free += 512
-    m.nodes[nid].free -= 512
+    """All pages of @slot are on @nid now; its entries are accessible and clean."""
+    m.nodes[slot.head.page.nid].free += SLOT_PAGES
+    m.nodes[nid].free -= SLOT_PAGES
     for entry in slot.entries.values():
         move_page(m, entry.page, nid)
         entry.accessed = entry.dirty = False
     slot.pmd_numa = False
-    m.counters["pgmigrate_success"] += 512
-    m.counters["numa_pages_migrated"] += 512
-    m.counters["tlb_flush_range"] += 1
+    flush_tlb_range(m)

@@ -7,9 +7,10 @@ TAG_UNSET = 0x1FFFFF
 VPN_END = (1 << 60) // PAGE_BYTES
 
 # Errors: the code that OracleError carries.
-ENOENT, ESRCH, EFAULT, EBUSY, EEXIST, EINVAL, EOOM = 2, 3, 14, 16, 17, 22, 105
+ENOENT, ESRCH, EIO, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, EOOM = 2, 3, 5, 14, 16, 17, 19, 22, 105
 # What migrate_pages returns when its target ran out of memory.
 ENOMEM = 12
+EACCES = 13  # as a status of move_pages
 
 
 class OracleError(Exception):
@@ -133,6 +134,10 @@ PRESETS = {
 MIGRATE_ASYNC, MIGRATE_SYNC_LIGHT, MIGRATE_SYNC = range(3)
 MR_NUMA_MISPLACED = 5
 NR_MIGRATE_REASONS = 7
+
+# Flags of mbind, move_pages and migrate_pages; the last three are numab's own.
+MF_STRICT, MF_MOVE, MF_MOVE_ALL, MF_LAZY, MF_FALL_BACK, MF_V6, MF_V612 = 1, 2, 4, 8, 16, 32, 64
+NOT_WRITTEN = -999  # a status that move_pages left alone
 
 PG_PRESENT, PG_MARKED, PG_PMD_MARKED, PG_HUGE, PG_WRITABLE, PG_ACCESSED = 1, 2, 4, 8, 16, 32
 PG_DIRTY, PG_ZERO, PG_EXCLUSIVE = 64, 128, 256

@@ -70,10 +70,12 @@ def page_remove_rmap(m, page):
         free_page(m, page)
 
 
-def flush_tlb_page(m, process):
-    """A flush of one page on every CPU that runs a task of @process."""
+def flush_tlb_page(m, process, cpu=None):
+    """A flush of one page on every CPU that runs a task of @process, sent by @cpu (None: of one
+    of them)."""
     cpus = {task.cpu for task in process.tasks}
-    m.counters["tlb_flush_remote" if len(cpus) > 1 else "tlb_flush_local"] += 1
+    others = cpus - {min(cpus) if cpu is None else cpu}
+    m.counters["tlb_flush_remote" if others else "tlb_flush_local"] += 1
 
 
 def flush_tlb_range(m):

@@ -176,6 +176,11 @@ def set_vma_policy(m, mm, start, end, policy):
 
     Parts of shared memory get it too, for all who map them."""
     check_no_holes(mm, start, end)
+    mbind_range(m, mm, start, end, policy)
+
+
+def mbind_range(m, mm, start, end, policy):
+    """What is mapped in a range obeys @policy; holes are passed over."""
     for vma in mm.vmas_in(start, end):
         if vma.kind in (SHM, ANON_SHARED):
             for vpn in range(max(start, vma.start), min(end, vma.end)):

@@ -178,6 +178,26 @@ class CoreUnderTest:
         return check(lib.numab_migrate_pages(self.m, pid, ffi.new("uint64_t[]", vpns), len(vpns),
                                              nid, mode, reason))
 
+    def mbind(self, tid, vaddr, size_bytes, rule, nodes, flags):
+        policy, _words = self.mpol(*rule) if rule else (ffi.NULL, None)
+        given = ffi.new("uint64_t[]", [sum(1 << nid for nid in set(nodes))])
+        out = ffi.new("struct numab_mbind_result *")
+        check(lib.numab_mbind(self.m, tid, vaddr, size_bytes, policy, given, 1, flags, out))
+        return out.queued, out.moved, out.failed, out.unmovable, out.marked
+
+    def move_pages(self, tid, pid, vpns, nids, flags):
+        vaddrs = ffi.new("uint64_t[]", [vpn * names.PAGE_BYTES + vpn % 9 for vpn in vpns])
+        status = ffi.new("int32_t[]", [names.NOT_WRITTEN] * len(vpns))
+        left = lib.numab_move_pages(
+            self.m, tid, pid, len(vpns), vaddrs,
+            ffi.NULL if nids is None else ffi.new("int32_t[]", nids), status, flags)
+        if -left in (names.ESRCH, names.EINVAL):
+            check(left)
+        return left, list(status)
+
+    def migrate_to_node(self, tid, pid, source, to, flags):
+        return check(lib.numab_migrate_to_node(self.m, tid, pid, source, to, flags))
+
     # ---- touching memory and passing time ----
 
     def access(self, tid, vaddr, write):

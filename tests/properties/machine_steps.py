@@ -26,6 +26,9 @@ START = Among(0, 3, 500, 508, 512, 520, 700, 1000, 1020, 1024, 1536, 2048, 2500)
 LENGTH = Among(1, 3, 8, 20, 40, 40, 512, 600, 1200)
 MODE = Number(names.MPOL_NONE, names.MPOL_INTERLEAVE)
 MOF = Among(0, names.MPOL_F_MOF)
+ERA = Among(0, 0, names.MF_V6, names.MF_V612)
+MF_MBIND = Among(*range(16))
+STUCK = Among(0, 0, 0, names.PG_NO_LRU, names.PG_PINNED, names.PG_WRITEBACK)
 PAGE_FLAG = Among(names.PG_NO_LRU, names.PG_PINNED, names.PG_WRITEBACK)
 
 
@@ -298,6 +301,46 @@ class Steps(Pair):
             self.both("page_set_flags", pid, start, flags, 1)
         vpns = list(range(start, start + pages * stride, stride))
         self.both("migrate_pages", pid, vpns, nid, mode, reason)
+
+    def stick(self, which, page, flags):
+        """A page that there is gets in the way."""
+        _, pid, vpn = self.task_page(which, page, True)
+        if flags:
+            self.both("page_set_flags", pid, vpn, flags, 1)
+
+    @step(4, when=have_vma, which=ANY, first=ANY, length=ANY, mode=MODE, rule=BIT, mof=MOF, nid=NID,
+          mask=Several(NID, 0, 4), other=BIT, flags=MF_MBIND, era=ERA, stuck=STUCK)
+    def mbind(self, which, first, length, mode, rule, mof, nid, mask, other, flags, era, stuck):
+        """Often over the end of a VMA, and now and then with another mask than the policy's."""
+        self.stick(which, first, stuck)
+        tid, pid, vma = self.task_vma(which)
+        _, vaddr, size = self.some_range(which, first if length % 4 else 0, length)
+        nodes = [nid, 7] if other else mask
+        self.both("mbind", tid, vaddr, size, (mode, mof, nid, mask) if rule else None, nodes,
+                  flags | era)
+        if flags & names.MF_LAZY:
+            for page in range(first % 5):
+                self.both("access", tid, vaddr + page % (size // PAGE) * PAGE, page % 2)
+
+    @step(3, when=have_vma, who=ANY, which=ANY, first=ANY, pages=Number(0, 200),
+          stride=Number(0, 3),
+          nids=Several(Among(*NIDS, *NIDS, *NIDS, *NIDS, 3, -1), 0, 4), every=Among(1, 9, 60),
+          flags=Among(0, names.MF_MOVE, names.MF_MOVE_ALL, 1), era=ERA, stuck=STUCK)
+    def move_pages(self, who, which, first, pages, stride, nids, every, flags, era, stuck):
+        """@every: entries in a row with one target."""
+        self.stick(which, first, stuck)
+        _, pid, start = self.task_page(which, first, first % 3)
+        vpns = [start + page * stride for page in range(pages)]
+        wanted = [nids[page // every % len(nids)] for page in range(pages)] if nids else None
+        self.both("move_pages", self.tid(who), pid, vpns, wanted, flags | era)
+
+    @step(1, when=have_vma, who=ANY, which=ANY, source=NID, to=Among(3, *NIDS, *NIDS), era=ERA,
+          flags=Among(names.MF_MOVE, names.MF_MOVE_ALL, 0, 1), fall_back=BIT, stuck=STUCK)
+    def migrate_to_node(self, who, which, source, to, era, flags, fall_back, stuck):
+        self.stick(which, source, stuck)
+        _, pid, _ = self.task_vma(which)
+        self.both("migrate_to_node", self.tid(who), pid, source, to,
+                  flags | era | fall_back * names.MF_FALL_BACK)
 
     # ---- touching ----
 
