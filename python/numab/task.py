@@ -47,6 +47,29 @@ class Task(Part, TaskCalls, TaskFiles):
             raise NoSuchTask(f"no task {self._id}")
         return TaskInfo(**{f: getattr(c, f) for f in TaskInfo.__dataclass_fields__})
 
+    def sched_debug(self) -> str:
+        """Its line in /proc/sched_debug as Linux 3.7 prints it, with patch 28's home/current at the
+        end: home node (-1: none) and node of its CPU.
+
+        Columns: R for the task that runs, name, tid, virtual run time (ms), switches, priority,
+        virtual run time again, run time and sleep (ms).  Switches and sleep are not kept: 0.
+
+        >>> from numab import Machine
+        >>> task = Machine("2s").process(cpu=8).main
+        >>> task.set_home(0)
+        >>> task.sched_debug().split()[-1]
+        '0/1'
+        """
+        t = self.info()
+
+        def ms(ns: int) -> str:
+            return f"{ns // 10**6:9d}.{ns % 10**6:06d}"
+
+        runs = "R" if int(self.machine.rqs[t.cpu]["curr"]) == t.tid and t.queued else " "
+        return (f"{runs}{f'task-{t.tid}':>15} {t.tid:5d} {ms(t.vruntime_ns)} {0:9d} "
+                f"{120 + t.nice:5d} {ms(t.vruntime_ns)} {ms(t.sum_exec_ns)} {ms(0)} "
+                f"{t.home_nid}/{t.nid}")
+
     def faults(self) -> np.ndarray:
         """Hinting faults accounted to each node id, decaying: a copy, uint64, (nr_node_ids,)."""
         pointer = lib.numab_task_faults(self._h.m, self._id)
