@@ -43,6 +43,7 @@
 #include "fault.c"
 #include "queue.c"
 #include "sched.c"
+#include "groups.c"
 #include "balance.c"
 #include "task.c"
 #include "access.c"

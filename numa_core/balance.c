@@ -10,20 +10,19 @@
 
 #define MAX_DOMAINS 64
 
+static void domain_forget(struct numab_machine *m, struct domain *d)
+{
+	mem_free(m, d->group, sizeof(uint64_t) * cpu_words(m));
+	d->group = NULL;
+}
+
 void domains_free(struct numab_machine *m, struct queue *q)
 {
-	size_t bytes = sizeof(uint64_t) * cpu_words(m) * 2;
-
 	while (q->nr_domains)
-		mem_free(m, q->domains[--q->nr_domains].span, bytes);
+		domain_forget(m, &q->domains[--q->nr_domains]);
 	mem_free(m, q->domains, sizeof(*q->domains) * (size_t)q->cap_domains);
 	q->domains = NULL;
 	q->cap_domains = 0;
-}
-
-static int in_cpus(const uint64_t *mask, int cpu)
-{
-	return mask[cpu / 64] >> (cpu % 64) & 1;
 }
 
 /* ---- is there anything to do? ---- */
@@ -65,33 +64,14 @@ static int balance_cpu(const struct numab_machine *m, const struct domain *d)
 	return next_cpu(m, d->group, -1);
 }
 
-static int same_load(const struct numab_rq *a, const struct numab_rq *b)
+/* Could load_balance find anything?  The other ends of its search leave nothing but the state of a
+ * balanced domain behind. */
+static int worth_asking(const struct numab_machine *m, const struct domain *d, int idle)
 {
-	int i, same = a->nr_running == b->nr_running && a->load_weight == b->load_weight;
+	struct numab_sd_stats stats;
 
-	for (i = 0; i < NUMAB_CPU_LOADS; i++)
-		same &= a->cpu_load[i] == b->cpu_load[i];
-	return same;
-}
-
-/* Could load_balance find anything?  With equal loads on every CPU no group is busier than its own,
- * and with one task on each none exceeds its capacity, so that it would leave through
- * find_busiest_group before anything but the state of a balanced domain is touched. */
-static int worth_asking(const struct numab_machine *m, const struct domain *d, int this_cpu)
-{
-	int even = !(d->flags & NUMAB_SD_UNEVEN), others = 0, offnode = 0, cpu;
-	int enough = d->flags & NUMAB_SD_SINGLE ? 2 : 1;
-
-	for (cpu = next_cpu(m, d->span, -1); cpu >= 0; cpu = next_cpu(m, d->span, cpu)) {
-		const struct numab_rq *rq = &m->rqs[cpu];
-
-		others |= cpu != this_cpu && rq->nr_running >= enough;
-		offnode |= rq->offnode_running > 0;
-		even = even && same_load(rq, &m->rqs[this_cpu]);
-		if (others && !even)
-			return 1;
-	}
-	return others && offnode && (d->flags & NUMAB_SD_OFFNODE);
+	numab_sd_stats(m->rqs, &d->groups, idle, NULL, &stats);
+	return stats.exit == NUMAB_LB_IMBALANCE || stats.exit == NUMAB_LB_FORCED;
 }
 
 /* ---- asking ---- */
@@ -115,7 +95,7 @@ static int load_balance(struct numab_machine *m, int cpu, int level, int idle)
 		tune_up(d);
 		return NUMAB_BALANCE_STOP;
 	}
-	if (d->group && !worth_asking(m, d, cpu)) {
+	if ((d->group || idle == NUMAB_CPU_NEWLY_IDLE) && !worth_asking(m, d, idle)) {
 		tune_up(d);
 		return 0;
 	}
@@ -222,9 +202,9 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 			    nr < MAX_DOMAINS ? nr : MAX_DOMAINS - 1);
 	if (!d)
 		return 0;
-	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_OFFNODE | NUMAB_SD_UNEVEN |
-				   NUMAB_SD_SINGLE))
-		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0xf", d->flags);
+	if (d->flags & ~(uint32_t)NUMAB_SD_NEWIDLE)
+		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0x%x", d->flags,
+			    NUMAB_SD_NEWIDLE);
 	if (!d->max_interval_ms || d->max_interval_ms > 1000000)
 		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..1000000",
 			    d->max_interval_ms);
@@ -233,43 +213,23 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 			    d->balance_interval_ms);
 	if (!d->busy_factor || d->busy_factor > 1000)
 		return fail(m, NUMAB_EINVAL, "busy factor %u, permitted 1..1000", d->busy_factor);
-	if (!d->span)
-		return fail(m, NUMAB_EINVAL, "a domain needs a span");
-	return 0;
-}
-
-static int read_masks(struct numab_machine *m, int cpu, const struct numab_domain *d,
-		      struct domain *to)
-{
-	int err = cpus_copy(m, d->span, d->nr_mask_words, to->span);
-
-	if (!err && d->group) {
-		to->group = to->span + cpu_words(m);
-		err = cpus_copy(m, d->group, d->nr_mask_words, to->group);
-	}
-	if (err)
-		return err;
-	if (!in_cpus(to->span, cpu))
-		return fail(m, NUMAB_EINVAL, "CPU %d is not in the span of its domain", cpu);
-	return 0;
+	return check_groups(m, &d->groups, cpu);
 }
 
 int numab_set_domain(struct numab_machine *m, int cpu, int level, const struct numab_domain *in)
 {
 	struct domain d;
 	struct queue *q;
-	size_t bytes;
-	int err;
+	int err = 0;
 
 	if (!m)
 		return NUMAB_EINVAL;
 	if (check_cpu(m, cpu) || check_domain(m, level, in, cpu))
 		return NUMAB_EINVAL;
 	q = &m->queues[cpu];
-	bytes = sizeof(uint64_t) * cpu_words(m) * 2;
 	if (!in) {
 		while (q->nr_domains > level)
-			mem_free(m, q->domains[--q->nr_domains].span, bytes);
+			domain_forget(m, &q->domains[--q->nr_domains]);
 		return 0;
 	}
 	if (level == q->cap_domains) {
@@ -278,21 +238,24 @@ int numab_set_domain(struct numab_machine *m, int cpu, int level, const struct n
 		q->cap_domains = level + 4;
 	}
 	memset(&d, 0, sizeof(d));
-	d.span = (uint64_t *)mem_alloc(m, bytes);
-	if (!d.span)
-		return no_memory(m);
-	err = read_masks(m, cpu, in, &d);
+	if (in->group) {
+		d.group = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * cpu_words(m));
+		if (!d.group)
+			return no_memory(m);
+		err = cpus_copy(m, in->group, in->nr_mask_words, d.group);
+	}
 	if (err) {
-		mem_free(m, d.span, bytes);
+		domain_forget(m, &d);
 		return err;
 	}
+	d.groups = in->groups;
 	d.flags = in->flags;
 	d.max_interval_ms = in->max_interval_ms;
 	d.busy_factor = in->busy_factor;
 	d.state.balance_interval_ms = in->balance_interval_ms;
 	d.state.last_balance = m->now_ns / m->tick_ns;
 	if (level < q->nr_domains)
-		mem_free(m, q->domains[level].span, bytes);
+		domain_forget(m, &q->domains[level]);
 	else
 		q->nr_domains++;
 	q->domains[level] = d;

@@ -3,9 +3,9 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > program > access > task > balance > sched > queue > fault, scan >
- *	migrate > stats > cpu > pages > mempolicy > mmap > object > mm > tunable > node > pattern >
- *	event > alloc
+ *	_core > probe > feed > program > access > task > balance > groups > sched > queue >
+ *	fault, scan > migrate > stats > cpu > pages > mempolicy > mmap > object > mm > tunable >
+ *	node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -303,7 +303,8 @@ struct node {
 struct domain {
 	struct numab_domain_state state;
 	uint32_t flags, max_interval_ms, busy_factor;
-	uint64_t *span, *group; /* [cpu_words(m)] each, one block */
+	struct numab_groups groups; /* its arrays are the host's */
+	uint64_t *group; /* [cpu_words(m)], NULL: the hook knows whose turn it is */
 };
 
 /* What a CPU's queue has beside its public struct numab_rq. */
@@ -562,6 +563,9 @@ NUMAB_FUNC int cpus_copy(struct numab_machine *m, const uint64_t *mask, uint32_t
 			 uint64_t *out);
 NUMAB_FUNC void forget_move(struct numab_machine *m, struct task *t);
 NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
+
+/* ---- groups.c ---- */
+NUMAB_FUNC int check_groups(struct numab_machine *m, const struct numab_groups *g, int cpu);
 
 /* ---- balance.c ---- */
 NUMAB_FUNC void domains_free(struct numab_machine *m, struct queue *q);

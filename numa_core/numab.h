@@ -386,21 +386,75 @@ int numab_rq_tasks(const struct numab_machine *m, int cpu, int list, int32_t *ou
  * NUMAB_EINVAL: it is not runnable. */
 int numab_rq_move_tail(struct numab_machine *m, int tid);
 
+enum numab_cpu_idle { NUMAB_CPU_IDLE, NUMAB_CPU_NOT_IDLE, NUMAB_CPU_NEWLY_IDLE };
+
+/* The groups of a domain as one of its CPUs sees them.  Group g holds cpus[starts[g]] up to
+ * cpus[starts[g + 1]]; groups may overlap.  Linux: struct sched_group, a ring of them. */
+struct numab_groups {
+	int32_t cpu;
+	uint32_t nr_groups;
+	uint32_t first;              /* group at which the CPU begins its way round: its own */
+	uint32_t prefer_sibling;     /* the level below has SD_PREFER_SIBLING */
+	uint32_t load_idx[3];        /* by enum numab_cpu_idle, 0..NUMAB_CPU_LOADS: i looks at
+				      * averages over 2^(i - 1) ticks too, 0 only at now */
+	uint32_t reserved;
+	const uint32_t *starts;      /* [nr_groups + 1] */
+	const int32_t *cpus;
+	const uint64_t *power;       /* [nr_groups], 1024 a core */
+	const uint32_t *capacity;    /* [nr_groups] tasks that run side by side */
+};
+/* A group's numbers.  Linux: struct sg_lb_stats, with patch 28's counts. */
+struct numab_sg_stats {
+	uint64_t load;               /* lower of now and past, in its own group the higher */
+	uint64_t avg_load;           /* load * 1024 / power */
+	uint64_t weight;             /* of the runnable tasks, now */
+	uint64_t power;
+	uint64_t offnode_weight;
+	int32_t group;               /* index, -1: there is no such group */
+	int32_t nr_running;
+	int32_t idle_cpus;
+	int32_t capacity;
+	int32_t imbalanced;          /* its tasks crowd on some of its CPUs */
+	int32_t has_capacity;
+	int32_t offnode_running;
+	int32_t onnode_running;
+};
+enum numab_lb_exit {             /* how the search for the busiest group went */
+	NUMAB_LB_IMBALANCE,          /* on to the looks at imbalance_pct and idle CPUs */
+	NUMAB_LB_FORCED,             /* pull, whatever these say */
+	NUMAB_LB_NO_BUSIEST,         /* these three are ways out that do not ask patch 28's bias */
+	NUMAB_LB_ABOVE_BUSIEST,
+	NUMAB_LB_ABOVE_AVERAGE
+};
+/* A domain's numbers.  Linux: struct sd_lb_stats; numa: the first other group with a task off its
+ * home node (patch 28). */
+struct numab_sd_stats {
+	struct numab_sg_stats local, busiest, numa;
+	uint64_t avg_load;           /* of all groups together */
+	int32_t exit;                /* enum numab_lb_exit */
+	int32_t reserved;
+};
+/* Go round the groups and find the busiest.  @excluded: a bit for each CPU whose tasks are out of
+ * reach, NULL: none.  Reads the queues of the CPUs named, changes nothing, checks nothing.  Linux:
+ * update_sd_lb_stats and the beginning of find_busiest_group. */
+void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *groups, int idle,
+		    const uint64_t *excluded, struct numab_sd_stats *out);
+
 /* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the balance hook is
- * asked to pull tasks to the CPU.  Bit c of span and group for CPU c; both are copied. */
+ * asked to pull tasks to the CPU. */
 #define NUMAB_SD_NEWIDLE 1 /* also when the CPU has just run out of work */
-#define NUMAB_SD_OFFNODE 2 /* a task off its home node is work for the hook, whatever the loads */
-#define NUMAB_SD_UNEVEN 4  /* equal loads do not mean balance: the CPUs differ in power */
-#define NUMAB_SD_SINGLE 8  /* CPUs with one task each are no work: every group has room for them */
 struct numab_domain {
 	uint32_t flags;              /* NUMAB_SD_* */
 	uint32_t max_interval_ms;    /* a balanced domain's interval doubles while it is below */
 	uint32_t balance_interval_ms; /* the first one */
 	uint32_t busy_factor;        /* while the CPU is busy the interval is so much longer */
+	struct numab_groups groups;  /* its arrays stay the caller's, in place and unchanged until
+				      * the level is set anew or forgotten */
 	uint32_t nr_mask_words;
-	const uint64_t *span;        /* every CPU of the domain */
-	const uint64_t *group;       /* those of this CPU's own group that may balance for it; NULL:
-				      * let the hook find out, and call it every time */
+	uint32_t reserved;
+	const uint64_t *group;       /* bit c for CPU c: those of its own group that may balance for
+				      * it (copied); NULL: let the hook find out, and call it
+				      * whenever the interval has passed */
 };
 /* Set a level; @domain NULL: forget it and those above.  Levels have no gaps; at most 64.  The
  * state of the level starts anew, as if it had been balanced now.
@@ -409,14 +463,11 @@ struct numab_domain {
  * it go up their levels with NUMAB_SD_NEWIDLE until something was pulled.  Then, ascending, every
  * CPU looks at each level whose interval has passed (busy CPUs at busy_factor times the interval).
  * Only the first idle CPU of its group, or else the group's first, goes on from there; the others
- * stop at this level.  The hook is called unless there is certainly nothing to do: no other CPU of
- * the span has a runnable task (SINGLE: two), or all have the same number of them and the same
- * loads (see the flags for the exceptions).  Where it is not called, the level's state changes as
- * it would for a balanced domain.  NUMAB_EINVAL, NUMAB_ENOMEM.  Linux: rebalance_domains,
- * idle_balance. */
+ * stop at this level.  The hook is called unless numab_sd_stats() ends in one of the last three
+ * ways; then the level's state changes as it does for a balanced domain.  NUMAB_EINVAL,
+ * NUMAB_ENOMEM.  Linux: rebalance_domains, idle_balance. */
 int numab_set_domain(struct numab_machine *m, int cpu, int level,
 		     const struct numab_domain *domain);
-enum numab_cpu_idle { NUMAB_CPU_IDLE, NUMAB_CPU_NOT_IDLE, NUMAB_CPU_NEWLY_IDLE };
 #define NUMAB_BALANCE_MOVED 1 /* tasks came: a CPU that was idle is busy now */
 #define NUMAB_BALANCE_STOP 2  /* not this CPU's turn: leave the levels above alone */
 /* What a level remembers.  The hook reads and writes it in place; valid until the level is set

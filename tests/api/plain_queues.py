@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from numa_core import ffi
 from numab.sched.balance import TaskView
 
 
@@ -30,25 +29,28 @@ class PlainQueues:
     """Two lists a CPU of tasks {tid, weight, home, ran, cpus}; who comes last stands first."""
 
     def __init__(self, nr_cpus, cpu_nid, power):
-        self.cpu_nid, self.power = cpu_nid, power
+        self.cpu_nid, self.power = cpu_nid, list(map(int, power))
         self.lists = {(cpu, which): [] for cpu in range(nr_cpus) for which in (0, 1)}
         self.by_tid = {}
-        self.curr = np.zeros(nr_cpus, np.int64)
-        self.cpu_load = np.zeros((nr_cpus, 5), np.int64)
+        self.rqs = ffi.new("struct numab_rq[]", nr_cpus)
         self.now_ns = 10**9
         self.moves = []
-        for name in ("load", "nr_running", "offnode_weight", "offnode_running", "onnode_running"):
-            setattr(self, name, np.zeros(nr_cpus, np.int64))
+
+    def set_past(self, cpu, loads):
+        """Load averages of a CPU; None: all are its load now."""
+        rq = self.rqs[cpu]
+        rq.cpu_load = loads or [rq.load_weight] * 5
 
     def _count(self, task, cpu, sign):
-        self.load[cpu] += sign * task["weight"]
-        self.nr_running[cpu] += sign
+        rq = self.rqs[cpu]
+        rq.load_weight += sign * task["weight"]
+        rq.nr_running += sign
         away = task["home"] >= 0 and task["home"] != self.cpu_nid[cpu]
         if away:
-            self.offnode_weight[cpu] += sign * task["weight"]
-            self.offnode_running[cpu] += sign
+            rq.offnode_weight += sign * task["weight"]
+            rq.offnode_running += sign
         elif task["home"] >= 0:
-            self.onnode_running[cpu] += sign
+            rq.onnode_running += sign
         return self.lists[cpu, int(away)]
 
     def put(self, task, cpu):
@@ -68,8 +70,8 @@ class PlainQueues:
     def move(self, tid, cpu):
         task, src = self.by_tid[tid]
         self._count(task, src, -1).remove(tid)
-        if self.curr[src] == tid:
-            self.curr[src] = 0
+        if self.rqs[src].curr == tid:
+            self.rqs[src].curr = 0
         self.put(task, cpu)
         self.moves.append((tid, src, cpu))
 

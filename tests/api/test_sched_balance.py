@@ -34,8 +34,8 @@ class Scene:
         self.queues.put({"tid": tid, "weight": weight, "home": home, "ran": ran,
                          "cpus": set(self.topology.cpus) if cpus is None else cpus}, cpu)
         if runs:
-            self.queues.curr[cpu] = tid
-        self.queues.cpu_load[:] = self.queues.load[:, None]
+            self.queues.rqs[cpu].curr = tid
+        self.queues.set_past(cpu, None)
         return tid
 
     def balance(self, cpu, idle, level=-1):
@@ -55,7 +55,7 @@ def test_half_of_them_come_the_last_enqueued_first():
     runs, *rest = [scene.put(1, runs=(i == 0)) for i in range(4)]
     assert scene.balance(0, CPU_IDLE) == 2
     assert scene.moved == [rest[2], rest[1]]
-    assert scene.queues.curr[1] == runs
+    assert scene.queues.rqs[1].curr == runs
 
 
 def test_off_node_tasks_come_first():
@@ -99,7 +99,7 @@ def test_a_running_task_stays():
     runs = scene.put(1, runs=True)
     waits = scene.put(1)
     assert scene.balance(0, CPU_IDLE) == 1
-    assert scene.moved == [waits] and scene.queues.curr[1] == runs
+    assert scene.moved == [waits] and scene.queues.rqs[1].curr == runs
 
 
 @pytest.mark.parametrize("ran, comes", [(10**9 - 499_999, False), (10**9 - 500_000, True)])

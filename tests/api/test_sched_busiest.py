@@ -26,7 +26,8 @@ class Scene:
                 tid += 1
                 self.queues.put({"tid": tid, "weight": weight, "home": home, "ran": 0,
                                  "cpus": set(self.topology.cpus)}, cpu)
-        self.queues.cpu_load[:] = self.queues.load[:, None]
+        for cpu in self.topology.cpus:
+            self.queues.set_past(cpu, None)
 
     def ask(self, cpu, idle, level=-1, **more):
         self.env = Env(self.domains[cpu][level], cpu, idle, **more)

@@ -172,8 +172,8 @@ def test_the_queues_are_the_machines():
     queues.move_tail(crowd.tasks[-1].tid)
     assert queues.tasks(0, 0)[-1] == crowd.tasks[-1].tid
     queues.move(tid, 2)
-    assert queues.tasks(2, 0) == [tid] and int(queues.nr_running[2]) == 1
-    assert queues.now_ns == 0 and queues.power.tolist() == [1024] * 4
+    assert queues.tasks(2, 0) == [tid] and queues.rqs[2].nr_running == 1
+    assert queues.now_ns == 0 and queues.power == [1024] * 4
 
 
 def test_what_sched_takes():

@@ -158,22 +158,49 @@ static int host_place(void *ud, struct numab_machine *machine, int tid)
 	return one_in(5);
 }
 
+/* Groups that stay in place while a machine has them, good and bad ones. */
+static const uint32_t starts[] = { 0, 1, 3, 4, 6 }, bad_starts[] = { 0, 2, 1, 4, 6 };
+static const int32_t ring_cpus[] = { 0, 1, 2, 3, 4, 5 }, overlapping[] = { 0, 2, 1, 2, 0, 1 },
+		     bad_cpus[] = { 0, 1, 2, -1, 4, 70 };
+static const uint64_t powers[] = { 1024, 589, 2048, 1ull << 32 }, bad_powers[] = { 0, 1, 2, 3 };
+static const uint32_t capacities[] = { 1, 0, 2, 100 };
+
+static void some_groups(struct numab_groups *g, int cpu)
+{
+	uint32_t i, k, first = 0;
+
+	memset(g, 0, sizeof(*g));
+	g->cpu = one_in(60) ? a_cpu() : cpu;
+	g->nr_groups = one_in(60) ? (uint32_t)odd() : 1 + (uint32_t)below(4);
+	g->starts = one_in(40) ? NULL : one_in(40) ? bad_starts : starts;
+	g->cpus = one_in(40) ? bad_cpus : one_in(3) ? overlapping : ring_cpus;
+	g->power = one_in(40) ? bad_powers : powers;
+	g->capacity = capacities;
+	g->prefer_sibling = one_in(2);
+	for (i = 0; i < 3; i++)
+		g->load_idx[i] = (uint32_t)below(one_in(20) ? 8 : 6);
+	for (i = 0; i < 4; i++)
+		for (k = starts[i]; k < starts[i + 1]; k++)
+			if (g->cpus[k] == cpu)
+				first = i;
+	g->first = one_in(40) ? (uint32_t)below(6) : first;
+}
+
 static int64_t a_domain(struct numab_machine *machine)
 {
-	uint64_t span[2] = { one_in(9) ? odd() : 1 + below(63), one_in(40) }, group[2];
+	uint64_t group[2] = { one_in(20) ? odd() : 1 + below(63), one_in(40) };
 	struct numab_domain d;
+	int cpu = a_cpu();
 
-	group[0] = span[0] & (one_in(20) ? odd() : any() | 1);
-	group[1] = 0;
-	d.flags = (uint32_t)below(one_in(20) ? 32 : 16);
+	memset(&d, 0, sizeof(d));
+	d.flags = (uint32_t)below(one_in(20) ? 8 : 2);
 	d.max_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(40);
 	d.balance_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
 	d.busy_factor = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(4);
 	d.nr_mask_words = 1 + one_in(30);
-	d.span = one_in(60) ? NULL : span;
 	d.group = one_in(4) ? NULL : group;
-	return numab_set_domain(machine, a_cpu(), (int)below(4) - one_in(20),
-				one_in(8) ? NULL : &d);
+	some_groups(&d.groups, cpu);
+	return numab_set_domain(machine, cpu, (int)below(4) - one_in(20), one_in(8) ? NULL : &d);
 }
 
 static int host_balance(void *ud, struct numab_machine *machine, int cpu, int level, int idle)

@@ -11,8 +11,9 @@ from numab import TUNABLES, rows
 MS = 1_000_000
 IDLE, BUSY, NEWLY_IDLE = lib.NUMAB_CPU_IDLE, lib.NUMAB_CPU_NOT_IDLE, lib.NUMAB_CPU_NEWLY_IDLE
 MOVED, STOP = lib.NUMAB_BALANCE_MOVED, lib.NUMAB_BALANCE_STOP
-NEWIDLE, OFFNODE, UNEVEN = lib.NUMAB_SD_NEWIDLE, lib.NUMAB_SD_OFFNODE, lib.NUMAB_SD_UNEVEN
-EVERYONE = 0b1111
+NEWIDLE = lib.NUMAB_SD_NEWIDLE
+SINGLE_CPUS = [(0,), (1,), (2,), (3,)]
+NODES = [(0, 1), (2, 3)]
 #: A read takes 1 ms.
 PRICES = {"cpu_ps": 1, "latency_local_ps": 999_999_999}
 
@@ -44,14 +45,31 @@ class Host:
         self.h.check(lib.numab_feed_rows(self.m, tid, c, 1, 0))
         return tid
 
-    def domain(self, cpu, level=0, *, span=EVERYONE, group=None, flags=0, interval=8, longest=8,
-               factor=1, always=False):
+    def domain(self, cpu, level=0, *, groups=SINGLE_CPUS, turn=None, flags=0, interval=8, longest=8,
+               factor=1, always=False, load_idx=0, prefer_sibling=0, power=1024, **bad):
+        """Groups of CPUs, each CPU of the same power unless ``power`` maps group to another; in
+        ``turn`` those CPUs of its own that balance for it."""
         d = ffi.new("struct numab_domain *")
-        group = group if group is not None else 1 << cpu
-        c = [ffi.new("uint64_t[]", [mask]) for mask in (span, group)]
+        g, first = d.groups, next((i for i, group in enumerate(groups) if cpu in group), 0)
+        powers = [power.get(i, 1024 * len(group)) if isinstance(power, dict) else
+                  power * len(group) for i, group in enumerate(groups)]
+        arrays = [
+            ffi.new("uint32_t[]", np.cumsum([0, *map(len, groups)]).tolist()),
+            ffi.new("int32_t[]", [c for group in groups for c in group]),
+            ffi.new("uint64_t[]", powers),
+            ffi.new("uint32_t[]", bad.pop("capacity", [(p + 512) // 1024 for p in powers])),
+        ]
+        g.cpu, g.nr_groups, g.first, g.load_idx = cpu, len(groups), first, [load_idx] * 3
+        g.prefer_sibling = prefer_sibling
+        g.starts, g.cpus, g.power, g.capacity = arrays
+        for name, value in bad.items():
+            setattr(g, name.removesuffix("_of_groups"), value)
+        turn = 1 << cpu if turn is None else turn
+        mask = ffi.new("uint64_t[]", [turn])
         d.flags, d.max_interval_ms, d.balance_interval_ms = flags, longest, interval
         d.busy_factor, d.nr_mask_words = factor, 1
-        d.span, d.group = c[0], ffi.NULL if always else c[1]
+        d.group = ffi.NULL if always else mask
+        self.h.keep(("domain", cpu, level), arrays)
         return self.h.check(lib.numab_set_domain(self.m, cpu, level, d))
 
     def state(self, cpu, level=0):
@@ -80,7 +98,9 @@ def test_an_interval_is_kept():
 def test_a_busy_cpu_looks_less_often():
     """8 ms x 3 while CPU 0 runs something."""
     host = Host()
-    host.task(0), host.task(2), host.task(2)
+    host.task(0)
+    for _ in range(4):          # 1024 here is less than the average of 1280
+        host.task(2)
     host.domain(0, factor=3)
     host.run(80)
     assert times(host, 0) == [24, 48, 72]
@@ -130,8 +150,8 @@ def test_the_first_idle_cpu_of_a_group_balances_for_it():
     host = Host()
     host.task(0), host.task(2), host.task(2)
     for cpu in (0, 1):
-        host.domain(cpu, 0, group=0b0011)
-        host.domain(cpu, 1, group=0b0011)
+        host.domain(cpu, 0, groups=NODES, turn=0b0011)
+        host.domain(cpu, 1, groups=NODES, turn=0b0011)
     host.run(20)
     assert times(host, 0, 0) == times(host, 0, 1) == [] and times(host, 1, 0)
     assert host.state(0).nr_due and not host.state(0, 1).nr_due
@@ -143,7 +163,7 @@ def test_of_a_busy_group_the_first_cpu_balances():
     for cpu in (0, 1, 2, 2):
         host.task(cpu)
     for cpu in (0, 1):
-        host.domain(cpu, group=0b0011)
+        host.domain(cpu, groups=NODES, turn=0b0011)
     host.run(20)
     assert times(host, 0) and not times(host, 1)
 
@@ -182,49 +202,74 @@ def test_with_nothing_to_pull_no_hook_is_called(cpus):
     assert (state.balance_interval_ms, state.nr_balance_failed) == (32, 0)
 
 
-def test_unless_the_domain_says_that_there_may_be_something():
-    """UNEVEN: powers differ.  OFFNODE: somebody is off its home node.  No group: always."""
-    def calls(cpus, home=-1, **words):
-        host = Host()
-        tids = [host.task(cpu) for cpu in cpus]
-        host.h.check(lib.numab_task_set_home(host.m, tids[0], home))
-        host.run(400)
-        host.domain(1, **words)
-        host.run(420)
-        return len(host.calls)
-
-    even = (0, 1, 2, 3)
-    assert calls(even) == 0 and calls(even, flags=UNEVEN) > 0
-    assert calls(even, home=0, flags=OFFNODE) == 0 < calls(even, home=1, flags=OFFNODE)
-    assert calls((1,), home=1, flags=OFFNODE | UNEVEN) == 0     # nobody to pull from
-    assert calls((1,), always=True) > 0
-
-
-def test_a_cpu_of_one_task_is_no_work_where_every_group_has_room_for_it():
-    """SINGLE.  CPU 1 idles beside CPUs of one task: asked without the flag only; at the second task
-    with it as well."""
-    for flags, crowd, asked in ((0, 1, True), (lib.NUMAB_SD_SINGLE, 1, False),
-                                (lib.NUMAB_SD_SINGLE, 2, True)):
-        host = Host()
-        for cpu in (0, 2, 3):
-            host.task(cpu)
-        if crowd == 2:
-            host.task(3)
-        host.domain(1, flags=flags)
-        host.run(20)
-        assert bool(host.calls) == asked
-
-
-def test_a_load_average_that_differs_is_asked_about():
-    """All run one task, but CPU 2 is new to it: its averages lag, others' do not."""
+def calls(cpus, *, homes=(), until_ms=420, **words):
+    """Of the hook, for CPU 1, 400 ms after tasks on these CPUs have started."""
     host = Host()
-    for cpu in (0, 1, 3):
-        host.task(cpu)
+    tids = [host.task(cpu) for cpu in cpus]
+    for tid, home in zip(tids, homes):
+        host.h.check(lib.numab_task_set_home(host.m, tid, home))
     host.run(400)
-    host.task(2)
-    host.domain(1)
-    host.run(408)
-    assert len(host.calls) == 1
+    host.domain(1, **words)
+    host.run(until_ms)
+    return len(host.calls)
+
+
+TWO_EACH = (0, 0, 1, 1, 2, 2, 3, 3)
+
+
+def test_equal_loads_are_balance_only_for_equal_powers():
+    """CPU 1 alone is four times as strong, with 2048 to carry as the others."""
+    assert calls(TWO_EACH) == 0
+    assert calls(TWO_EACH, power={1: 4096}) > 0
+
+
+def test_tasks_off_their_homes_at_equal_loads_are_nobodys_work():
+    """Patch 28: the way out for equal loads does not ask the bias."""
+    assert calls(TWO_EACH, homes=[1, 1, 1, 1, 0, 0, 0, 0]) == 0
+
+
+def test_who_does_not_know_its_turn_is_always_asked():
+    """A CPU of several groups, without a mask; but newly idle everybody's turn it is."""
+    assert calls((1,)) == 0 < calls((1,), always=True)
+    host = Host()
+    tid = host.task(1)
+    host.domain(1, always=True, flags=NEWIDLE, interval=1000, longest=1000)
+    host.run(3)
+    lib.numab_task_sleep(host.m, tid, ffi.cast("uint64_t", -1))
+    host.run(5)
+    assert host.calls == [] and host.state(1).nr_due == 1
+
+
+def test_a_group_that_has_room_for_its_tasks_is_no_work():
+    """One task a CPU beside idle CPU 1; work at the second, or where a CPU has room for none."""
+    assert calls((0, 2, 3)) == 0
+    assert calls((0, 2, 3, 3)) > 0
+    assert calls((0, 2, 3), capacity=[1, 1, 0, 1]) > 0
+
+
+def test_siblings_are_wanted_one_by_one():
+    """Node 1 has room for its two tasks.  Where the level below prefers its siblings free, and here
+    is room, it has room for one."""
+    assert calls((2, 3), groups=NODES) == 0
+    assert calls((2, 3), groups=NODES, prefer_sibling=1) > 0
+    assert calls((0, 1, 2, 3), groups=NODES, prefer_sibling=1) == 0
+
+
+@pytest.mark.parametrize("load_idx, first", [(0, 401), (3, 406)])
+def test_the_past_counts_for_ones_own(load_idx, first):
+    """
+    CPU 1 has run three tasks, all asleep from 400 ms; CPU 0 has two.  Average over 4 ticks, ms by
+    ms: 2304, 1728, 1296, 972, 729, 546.  It is under the mean, (2048 + own) / 4, below 683.
+    """
+    host = Host()
+    tids = [host.task(1) for _ in range(3)]
+    host.task(0), host.task(0)
+    host.run(400)
+    for tid in tids:
+        lib.numab_task_sleep(host.m, tid, ffi.cast("uint64_t", -1))
+    host.domain(1, load_idx=load_idx, interval=1, longest=1)
+    host.run(410)
+    assert host.calls[0] == (first, 1, 0, IDLE)
 
 
 # ---- newly idle ----
@@ -301,10 +346,18 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
 
 @pytest.mark.parametrize("words, says", [
     ({"level": 2}, "level 2 of CPU 0, permitted 0..[01]"), ({"level": -1}, "level -1"),
-    ({"flags": 16}, "flags 0x10"), ({"longest": 0}, "longest interval of 0"),
+    ({"flags": 2}, "flags 0x2, permitted bits 0x1"), ({"longest": 0}, "longest interval of 0"),
     ({"interval": 0}, "first interval of 0"), ({"factor": 0}, "busy factor 0"),
-    ({"span": 0}, "without any CPU"), ({"span": 1 << 4}, "CPU 4 in a mask"),
-    ({"span": 2, "group": 2}, "CPU 0 is not in the span")])
+    ({"turn": 0}, "without any CPU"), ({"turn": 1 << 4}, "CPU 4 in a mask"),
+    ({"cpu_of_groups": 1}, "groups of CPU 1 in a domain of CPU 0"),
+    ({"nr_groups": 0}, "0 groups, permitted 1..4"), ({"nr_groups": 5}, "5 groups, permitted 1..4"),
+    ({"first": 4}, "group 4 is the first, permitted 0..3"),
+    ({"first": 1}, "group 1 is the first of CPU 0 and does not hold it"),
+    ({"load_idx": 6}, "load index 6, permitted 0..5"),
+    ({"power": 0}, "group 0 of power 0, permitted 1"),
+    ({"capacity": [1, 1 << 31, 1, 1]}, "group 1 of capacity 2147483648"),
+    ({"groups": [(0, 4)]}, "CPU 4 does not exist"), ({"groups": [(0,), ()]}, "group 1 holds"),
+    ({"starts": ffi.NULL}, "groups without starts")])
 def test_domains_that_make_no_sense(words, says):
     host = Host()
     with pytest.raises(ValueError, match=says):

@@ -107,13 +107,13 @@ class Pair:
         self.queues.put(dict(task), cpu)
         self.world.put(dict(task), cpu)
         if draw(st.booleans()):
-            self.queues.curr[cpu] = self.world.curr[cpu] = tid
+            self.queues.rqs[cpu].curr = self.world.curr[cpu] = tid
 
     def set_past(self, draw):
         for cpu in self.cpus:
-            for i in range(5):
-                past = draw(st.sampled_from([0, 512, 1024, 2048, 5000]))
-                self.queues.cpu_load[cpu, i] = self.world.past[cpu][i] = past
+            past = [draw(st.sampled_from([0, 512, 1024, 2048, 5000])) for _ in range(5)]
+            self.queues.set_past(cpu, past)
+            self.world.past[cpu][:5] = past
 
     def balance(self, cpu, level, idle):
         domain, theirs = self.domains[cpu][level], self.their_domains[cpu][level]
@@ -140,6 +140,6 @@ def test_balancing(data, topology):
         if pair.domains[cpu]:
             level = data.draw(st.integers(0, len(pair.domains[cpu]) - 1))
             idle = data.draw(st.sampled_from(
-                [0, 2] if not pair.queues.nr_running[cpu] else [1, 1, 1, 0, 2]))
+                [0, 2] if not pair.queues.rqs[cpu].nr_running else [1, 1, 1, 0, 2]))
             for _ in range(data.draw(st.integers(1, 7))):  # failures add up
                 pair.balance(cpu, level, idle)

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy.typing as npt
-
 from .busiest import Env, Loads, find_busiest_group, find_busiest_queue
 from .domain import Domain
 from .flags import (
@@ -38,7 +36,6 @@ class TaskView:
 class Queues(Loads, Protocol):
     """Run queues and what may be done with them."""
 
-    curr: npt.NDArray[Any]  #: tid that runs on each CPU, 0: none
     now_ns: int
 
     def tasks(self, cpu: int, which: int) -> Sequence[int]:
@@ -123,7 +120,7 @@ class Balancer:
                 return self._balanced(domain, state, bool(env.excluded)), our_turn
             pull = _Pull(env, state, src)
             moved = 0
-            if self.queues.nr_running[src] > 1:
+            if self.queues.rqs[src].nr_running > 1:
                 moved = self._pull_from(pull)
                 if pull.all_pinned:
                     env.excluded.add(src)
@@ -156,7 +153,7 @@ class Balancer:
         if not self._need_active_balance(domain, pull):
             state.balance_interval_ms = domain.kind.min_interval
             return 0
-        curr = int(queues.curr[pull.src_cpu])
+        curr = queues.rqs[pull.src_cpu].curr
         if curr and queues.allowed(curr, (domain.cpu,)) < 0:
             self._back_off(domain, state, pinned=True)
             return 0
@@ -168,8 +165,8 @@ class Balancer:
     def _need_active_balance(self, domain: Domain, pull: _Pull) -> bool:
         """Push the running task away?  After failures in a row, or when the bias chose a queue
         whose one task is off its home node (patch 28)."""
-        queues, src = self.queues, pull.src_cpu
-        if pull.env.numa_queue and queues.nr_running[src] == 1 and queues.offnode_running[src]:
+        rq = self.queues.rqs[pull.src_cpu]
+        if pull.env.numa_queue and rq.nr_running == 1 and rq.offnode_running:
             return True
         return pull.state.nr_balance_failed > domain.kind.cache_nice_tries + 2
 
@@ -180,7 +177,7 @@ class Balancer:
         """
         queues = self.queues
         domain = next((d for d in self.domains[dst] if src in d.span), None)
-        if domain is None or not queues.nr_running[src]:
+        if domain is None or not queues.rqs[src].nr_running:
             return
         pull = _Pull(Env(domain, dst, CPU_IDLE), self._state(dst, domain.level), src, stopper=True)
         for which in (OFFNODE_TASKS, CFS_TASKS):
@@ -193,7 +190,7 @@ class Balancer:
         """Move tasks; to CPUs beside this one while some could not come here."""
         env, domain = pull.env, pull.env.domain
         beside = domain.ring.groups[domain.first].cpus
-        pull.loop_max = min(SYSCTL_SCHED_NR_MIGRATE, int(self.queues.nr_running[pull.src_cpu]))
+        pull.loop_max = min(SYSCTL_SCHED_NR_MIGRATE, self.queues.rqs[pull.src_cpu].nr_running)
         moved, tries = self._move_tasks(pull), 1
         while pull.new_dst_cpu >= 0 and env.imbalance > 0 and tries < len(beside):
             env.dst_cpu, pull.new_dst_cpu, pull.loop = pull.new_dst_cpu, -1, 0
@@ -247,7 +244,7 @@ class Balancer:
                 pull.new_dst_cpu = queues.allowed(tid, ring.groups[env.domain.first].cpus)
             return False
         pull.all_pinned = False
-        if not pull.stopper and queues.curr[pull.src_cpu] == tid:
+        if not pull.stopper and queues.rqs[pull.src_cpu].curr == tid:
             return False
         task = queues.task(tid)
         hot = queues.now_ns - task.last_ran_ns < SYSCTL_SCHED_MIGRATION_COST_NS

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from numa_core import ffi
 from numab.topology import Topology
 
 from .flags import (
@@ -63,20 +65,36 @@ class Group:
 class Ring:
     """The groups of one span, in the order in which the kernel links them.
 
-    ``order`` holds the CPUs of all groups one after the other (int64) and ``starts`` where each
-    group begins in it (int64), ready for ``np.add.reduceat``.
+    ``small_capacity``: a group that is less than a core may still have room for a task.
     """
 
-    def __init__(self, groups: list[Group]) -> None:
+    def __init__(self, groups: list[Group], small_capacity: bool) -> None:
         self.groups = tuple(groups)
-        flat = [cpu for group in groups for cpu in group.cpus]
-        self.order: npt.NDArray[np.int64] = np.array(flat, np.int64)
-        sizes = [len(group.cpus) for group in groups]
-        self.starts: npt.NDArray[np.int64] = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
-        self.sizes = tuple(sizes)
+        self._small_capacity = small_capacity
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def small_capacity(self, group: Group) -> int:
+        """Room for a task in less than a core: fix_small_capacity.
+
+        >>> smt = build_domains(Topology.load("numa:1 core:2 pu:4"))[0][0]
+        >>> group = smt.ring.groups[0]
+        >>> group.power, group.capacity, smt.ring.small_capacity(group)
+        (294, 0, 1)
+        """
+        return int(self._small_capacity and group.power * 32 > group.power * 29)
+
+    @cached_property
+    def core(self) -> tuple[Any, ...]:
+        """Starts, CPUs, powers and capacities as the core reads them; they live with the ring."""
+        cpus = [cpu for group in self.groups for cpu in group.cpus]
+        starts = np.cumsum([0, *(len(group.cpus) for group in self.groups)]).tolist()
+        return (
+            ffi.new("uint32_t[]", starts), ffi.new("int32_t[]", cpus),
+            ffi.new("uint64_t[]", [group.power for group in self.groups]),
+            ffi.new("uint32_t[]", [g.capacity or self.small_capacity(g) for g in self.groups]),
+        )
 
 
 @dataclass(frozen=True)
@@ -120,8 +138,7 @@ class Domain:
     may be several).  Mutable are ``balance_interval`` (ms) and ``nr_balance_failed``.
     """
 
-    __slots__ = ("balance_interval", "child", "cpu", "first", "kind", "level", "local",
-                 "nr_balance_failed", "ring", "span", "walk")
+    __slots__ = ("_core", "child", "cpu", "first", "kind", "level", "local", "ring", "span")
 
     def __init__(self, cpu: int, kind: Kind, span: tuple[int, ...], ring: Ring) -> None:
         self.cpu, self.kind, self.span, self.ring = cpu, kind, span, ring
@@ -132,10 +149,19 @@ class Domain:
         for i, group in enumerate(ring.groups):
             if (self.first < 0 and i in self.local) or group.balance_cpu == cpu:
                 self.first = i
-        #: Indices in ``ring``, from the own group on.
-        self.walk = (*range(self.first, len(ring)), *range(self.first))
-        self.balance_interval = kind.min_interval
-        self.nr_balance_failed = 0
+        self._core: Any = None
+
+    @property
+    def core(self) -> Any:
+        """``struct numab_groups *``, for the core; it lives with the domain."""
+        if self._core is None:
+            c, kind = ffi.new("struct numab_groups *"), self.kind
+            c.cpu, c.nr_groups, c.first = self.cpu, len(self.ring), self.first
+            c.prefer_sibling = self.prefer_sibling
+            c.load_idx = (kind.idle_idx, kind.busy_idx, kind.newidle_idx)
+            c.starts, c.cpus, c.power, c.capacity = self.ring.core
+            self._core = c
+        return self._core
 
     @property
     def flags(self) -> int:
@@ -145,7 +171,7 @@ class Domain:
     @property
     def groups(self) -> Iterator[Group]:
         """Its groups, its own first."""
-        return (self.ring.groups[i] for i in self.walk)
+        return iter(self.ring.groups[self.first:] + self.ring.groups[:self.first])
 
     @property
     def prefer_sibling(self) -> bool:
@@ -225,7 +251,9 @@ def cpu_powers(topology: Topology) -> npt.NDArray[np.int64]:
     return powers
 
 
-def _ring(levels: list[_Level], at: int, span: int, powers: npt.NDArray[np.int64]) -> Ring:
+def _ring(
+    levels: list[_Level], at: int, span: int, powers: npt.NDArray[np.int64], flags: int
+) -> Ring:
     """Groups are spans of the level below, in ascending order of who asks, until all is covered.
 
     CPUs that lack the level do not ask: build_overlap_sched_groups.
@@ -240,7 +268,7 @@ def _ring(levels: list[_Level], at: int, span: int, powers: npt.NDArray[np.int64
         cpus = _bits(members)
         mask = frozenset(_bits(members & span & levels[at].have))
         groups.append(Group(cpus, mask, int(powers[list(cpus)].sum())))
-    return Ring(groups)
+    return Ring(groups, bool(flags & SD_SHARE_CPUPOWER))
 
 
 def _degenerate(domain: Domain) -> bool:
@@ -305,8 +333,8 @@ def build_domains(topology: Topology) -> dict[int, tuple[Domain, ...]]:
             key = (at, level.span[cpu])
             if key not in rings:
                 spans.setdefault(key[1], _bits(key[1]))
-                rings[key] = _ring(levels, at, key[1], powers)
                 kinds[key] = level.kind(len(spans[key[1]]))
+                rings[key] = _ring(levels, at, key[1], powers, kinds[key].flags)
             chain.append(Domain(cpu, kinds[key], spans[key[1]], rings[key]))
         domains[cpu] = _attach(chain, topology.nr_nodes)
     return domains

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numa_core import RQ, Handle, ffi, lib
+from numa_core import Handle, ffi, lib
 from numa_core.errors import InvalidArgument
 
 from ..arguments import flag, shown
 from ..topology import Topology
 from ..tunables import TUNABLES
 from .balance import Balancer, TaskView
-from .busiest import fix_small_capacity
 from .domain import Domain, build_domains, cpu_powers
-from .flags import SD_BALANCE_NEWIDLE, SD_NUMA
+from .flags import SD_BALANCE_NEWIDLE
 
 __all__ = ["MachineQueues", "Scheduler", "scheduler_of"]
 
@@ -29,20 +28,15 @@ TASKS_MAX = 256  # of a list, looked at in one go
 class MachineQueues:
     """A machine's run queues in the shape of :class:`numab.sched.balance.Queues`.
 
-    The arrays are views of the core's own, live and read-only.
+    ``rqs`` is the core's own array.
     """
 
     def __init__(self, handle: Handle, topology: Topology) -> None:
         self._h = handle
         self._info = ffi.new("struct numab_task_info *")
         self._tids = ffi.new("int32_t[]", TASKS_MAX)
-        self.power = cpu_powers(topology)
-        rqs = handle.records(lib.numab_rqs(handle.m), len(self.power), RQ)
-        self.load, self.cpu_load, self.nr_running = (
-            rqs["load_weight"], rqs["cpu_load"], rqs["nr_running"])
-        self.offnode_weight, self.offnode_running, self.onnode_running = (
-            rqs["offnode_weight"], rqs["offnode_running"], rqs["onnode_running"])
-        self.curr = rqs["curr"]
+        self.power = cpu_powers(topology).tolist()
+        self.rqs = lib.numab_rqs(handle.m)
         self._words = (len(self.power) + 63) // 64
         self._mask = ffi.new("uint64_t[]", self._words)
 
@@ -95,39 +89,20 @@ class _MachineFeatures:
     homenode_pull_bias = _feature("numa_homenode_pull_bias")
 
 
-def _core_flags(domain: Domain) -> int:
-    """What lets the core tell that a balancing would find nothing: NUMAB_SD_*.
-
-    SINGLE: CPUs of one task each fill no group beyond its capacity, and none of theirs is wanted
-    for the sake of siblings, so that there is no busiest group.
-    """
-    others = [g for i, g in enumerate(domain.ring.groups) if i not in domain.local]
-    flags = lib.NUMAB_SD_NEWIDLE if domain.flags & SD_BALANCE_NEWIDLE else 0
-    if domain.flags & SD_NUMA:
-        flags |= lib.NUMAB_SD_OFFNODE
-    if len({group.power / len(group.cpus) for group in domain.ring.groups}) > 1:
-        flags |= lib.NUMAB_SD_UNEVEN
-    if not domain.prefer_sibling and all(
-            (g.capacity or fix_small_capacity(domain, g.power, g.power)) >= len(g.cpus)
-            for g in others):
-        flags |= lib.NUMAB_SD_SINGLE
-    return flags
-
-
 def _words(cpus: Sequence[int], n: int) -> Any:
     bits = sum(1 << cpu for cpu in cpus)
     return ffi.new("uint64_t[]", [bits >> 64 * i & (1 << 64) - 1 for i in range(n)])
 
 
 def _set_domain(handle: Handle, domain: Domain, nr_cpus: int) -> None:
-    """Tell the core of a domain.  One without other groups has nobody to pull from: the core then
-    sees the CPU alone.  A CPU of several groups (they overlap) leaves its turn to the balancer."""
+    """Tell the core of a domain.  A CPU of several groups (they overlap) leaves its turn to the
+    balancer."""
     n = (nr_cpus + 63) // 64
     own = domain.ring.groups[domain.first]
     kind, c = domain.kind, ffi.new("struct numab_domain *")
-    span = _words(domain.span if len(domain.ring) > 1 else (domain.cpu,), n)
     group = _words(sorted(own.mask), n) if len(domain.local) == 1 else ffi.NULL
-    c.flags, c.nr_mask_words, c.span, c.group = _core_flags(domain), n, span, group
+    c.flags = lib.NUMAB_SD_NEWIDLE if domain.flags & SD_BALANCE_NEWIDLE else 0
+    c.groups, c.nr_mask_words, c.group = domain.core[0], n, group
     c.max_interval_ms, c.busy_factor = kind.max_interval, kind.busy_factor
     c.balance_interval_ms = kind.min_interval
     handle.check(lib.numab_set_domain(handle.m, domain.cpu, domain.level, c))
@@ -168,6 +143,7 @@ class Scheduler:
         for chain in domains.values():
             for domain in chain:
                 _set_domain(handle, domain, nr_cpus)
+        handle.keep("domains", domains)
         distance = {a: dict(zip(topology.nids, row))
                     for a, row in zip(topology.nids, topology.distance.tolist())}
         return Balancer(
