@@ -19,7 +19,7 @@ from .arguments import (
 from .procfs.methods import TaskFiles
 from .program import PATTERNS, Step, step_rows
 from .syscalls.methods import TaskCalls
-from .topology.cpuset import parse_list
+from .topology.cpuset import format_list, parse_list
 from .values import (
     FAULT_KINDS, REASONS, Batch, Outcome, Part, Probe, TaskInfo, mpol, tag_or_none,
 )
@@ -104,8 +104,17 @@ class Task(Part, TaskCalls, TaskFiles):
         self._h.check(lib.numab_task_set_cpu(self._h.m, self._id, whole("cpu", cpu, CPU)))
 
     def set_home(self, nid: int) -> None:
-        """Set its home node, -1: none (sched_setnode)."""
-        self._h.check(lib.numab_task_set_home(self._h.m, self._id, whole("nid", nid, NID)))
+        """Set its home node, -1: none (sched_setnode); the task does not move.
+
+        Raises InvalidArgument for a node that does not exist, or has no CPUs: the kernel makes only
+        nodes home where a task runs (task_numa_placement), and nobody could ever get there.
+        """
+        nid, topology = whole("nid", nid, NID), self.machine.topology
+        if nid != -1 and nid not in topology.cpu_nodes:
+            why = "has no CPUs" if nid in topology.nids else "does not exist"
+            raise InvalidArgument(f"home node {nid} {why}, permitted: -1 (none), or one of "
+                                  f"{format_list(topology.cpu_nodes)}")
+        self._h.check(lib.numab_task_set_home(self._h.m, self._id, nid))
 
     @property
     def nice(self) -> int:

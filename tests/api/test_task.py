@@ -86,6 +86,23 @@ def test_home_and_its_end(t):
     assert t.access(BASE + PAGE, write=True).nid == 0
 
 
+def test_home_is_where_a_task_can_run():
+    """cxl: nodes 0 and 1 with CPUs, node 2 only memory.  Expect: 2 is refused as 3 is, with what
+    is permitted, the home stays, and memory still goes there when a policy says so."""
+    t = Machine("cxl", sched="2012").process(cpu=0).main
+    t.set_home(1)
+    before = t.info()
+    for nid, why in ((2, "has no CPUs"), (3, "does not exist"), (1023, "does not exist")):
+        with pytest.raises(InvalidArgument) as caught:
+            t.set_home(nid)
+        assert str(caught.value) == f"home node {nid} {why}, permitted: -1 (none), or one of 0-1"
+    assert t.info() == before
+    t.machine.check()
+    t.machine.process_of(t.tid).mmap(BASE, PAGE)
+    t.set_policy("bind", nodes=[2])
+    assert t.access(BASE, write=True).nid == 2
+
+
 @pytest.mark.parametrize("mode, options, nids", [
     ("local", {}, [0, 0]), ("preferred", {"nid": 1}, [1, 1]), ("bind", {"nodes": (1,)}, [1, 1]),
     ("interleave", {"nodes": np.array([0, 1])}, [0, 1]), ("none", {}, [0, 0]),
