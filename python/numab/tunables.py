@@ -32,6 +32,8 @@ __all__ = ["GENERATIONS", "TUNABLES", "Tunable", "Tunables", "parse_assignments"
 #: The three generations of names, oldest first.
 GENERATIONS = ("2012", "3.8", "5.13")
 
+#: Came after the posting, and went before the names moved to debugfs.
+_ONLY = {"scan_period_reset": ("3.8",)}
 _PREFIXES = (
     "/proc/sys/kernel/",
     "/sys/kernel/debug/sched/",
@@ -63,6 +65,17 @@ class Tunable:
     min: int
     max: int
 
+    @property
+    def generations(self) -> tuple[str, ...]:
+        """Whose kernels have the knob, oldest first; the model's own switches are in none.
+
+        >>> TUNABLES["numa_homenode_pull"].generations     # home nodes were never merged
+        ('2012',)
+        """
+        if self.kind not in ("SYSCTL", "SCHED", "FEATURE"):
+            return ()
+        return _ONLY.get(self.name) or (GENERATIONS[:1] if self.kind == "FEATURE" else GENERATIONS)
+
     def spelling(self, generation: str) -> str:
         """The name a kernel of that generation knows it by.
 
@@ -70,18 +83,20 @@ class Tunable:
         'kernel.numa_balancing_scan_size_mb'
         >>> TUNABLES["numa_balancing"].spelling("2012")
         'sched_features: NUMA'
+
+        The bare name where that generation has no such knob (see :attr:`generations`).
         """
         if generation not in GENERATIONS:
             raise InvalidArgument(
                 f"generation {generation!r}, permitted: {', '.join(GENERATIONS)}"
             )
+        if generation not in self.generations:
+            return self.name
         if self.kind == "FEATURE":
             return f"sched_features: {self.name.upper()}"
         if self.kind == "SCHED":
             return (f"sched/{self.name.removeprefix('sched_')}" if generation == "5.13"
                     else f"kernel.{self.name}")
-        if self.kind != "SYSCTL":
-            return self.name
         if self.name == "numa_balancing":
             return "sched_features: NUMA" if generation == "2012" else "kernel.numa_balancing"
         return {
@@ -143,15 +158,19 @@ def _value(name: str, text: str) -> int:
 
 
 def parse_assignments(words: Iterable[str], *, as_posted: bool = False) -> dict[str, int]:
-    """``["scan_size_mb=16", ...]`` as a checked mapping of bare names.
+    """``["scan_size_mb=16", ...]`` as a checked mapping of bare names; scheduler features also as
+    they are written to ``sched_features``, without a value.
 
     ``as_posted``: SYSCTL rows may have any 32-bit value, as for :class:`Tunables`.
 
-    >>> parse_assignments(["kernel.numa_balancing_scan_size_mb=16"])
-    {'scan_size_mb': 16}
+    >>> parse_assignments(["kernel.numa_balancing_scan_size_mb=16", "NO_NUMA_HOMENODE_PULL"])
+    {'scan_size_mb': 16, 'numa_homenode_pull': 0}
     """
     out = {}
     for word in words:
+        feature = word.strip().removeprefix("NO_")
+        if feature in FEATURES:
+            word = f"{feature}={int(feature == word.strip())}"
         name, equals, value = word.partition("=")
         if not equals:
             raise InvalidArgument(f"{shown(word)}, permitted: name=value")
@@ -278,8 +297,10 @@ class Tunables(MutableMapping[str, int]):
         self.update_checked(values)
 
     def sysctl_text(self, generation: str = "3.8") -> str:
-        """The SYSCTL rows as ``sysctl`` prints them, one ``name = value`` a line."""
-        rows = [t for t in TUNABLES.values() if t.kind == "SYSCTL"]
+        """The SYSCTL rows that a generation has as ``sysctl`` prints them, one ``name = value`` a
+        line."""
+        rows = [t for t in TUNABLES.values()
+                if t.kind == "SYSCTL" and generation in t.generations]
         return "".join(f"{t.spelling(generation)} = {self[t.name]}\n" for t in rows)
 
     def load_sysctl(self, text: str) -> None:

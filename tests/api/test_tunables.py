@@ -120,3 +120,29 @@ def test_assignments():
     for words in (["thp"], ["thp=2"], ["thp="], ["=1"], ["scan_size_mb=0"]):
         with pytest.raises(InvalidArgument):
             parse_assignments(words)
+
+
+def test_features_are_set_as_they_are_written_to_sched_features():
+    words = ["NO_NUMA", "NUMA_HOMENODE_PULL", "NO_NUMA_HOMENODE_PULL_BIAS"]
+    assert parse_assignments(words) == {
+        "numa_balancing": 0, "numa_homenode_pull": 1, "numa_homenode_pull_bias": 0}
+    assert parse_assignments(["NUMA=0", "NUMA_HOMENODE_PULL=1"]) == {
+        "numa_balancing": 0, "numa_homenode_pull": 1}
+    for word in ("NO_NO_NUMA", "NO_NUMA=1", "NO_scan_size_mb", "numa_homenode_pull", "NO_"):
+        with pytest.raises(InvalidArgument):
+            parse_assignments([word])
+
+
+def test_a_generation_knows_only_its_own():
+    """Home nodes were posted and never merged; scan_period_reset was 3.8's, and is not in debugfs.
+    Expect: elsewhere the bare name, which no kernel has, and no line of sysctl text."""
+    pull, reset = TUNABLES["numa_homenode_pull"], TUNABLES["scan_period_reset"]
+    assert [pull.spelling(g) for g in GENERATIONS] == [
+        "sched_features: NUMA_HOMENODE_PULL", "numa_homenode_pull", "numa_homenode_pull"]
+    assert [reset.spelling(g) for g in GENERATIONS] == [
+        "scan_period_reset", "kernel.numa_balancing_scan_period_reset", "scan_period_reset"]
+    assert TUNABLES["scan_size_mb"].generations == GENERATIONS == TUNABLES[
+        "sched_latency_ns"].generations
+    assert TUNABLES["pmd_mark"].generations == TUNABLES["cpu_ps"].generations == ()
+    texts = [Machine("2s").tunables.sysctl_text(g) for g in GENERATIONS]
+    assert ["period_reset" in text for text in texts] == [False, True, False]

@@ -38,9 +38,8 @@ def _show(row: Tunable) -> None:
     posted = f", as posted {row.as_posted}" if row.as_posted != row.dflt else ""
     print(f"{row.name} = {row.dflt} {row.unit}{posted}  [{row.min}..{row.max}]")
     print(f"    {row.text}")
-    if row.kind in ("SYSCTL", "SCHED", "FEATURE"):
-        for generation in GENERATIONS:
-            print(f"    {generation:>5}: {row.spelling(generation)}")
+    for generation in row.generations:
+        print(f"    {generation:>5}: {row.spelling(generation)}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [TUNABLES[resolve(n)] for n in args.names] or list(TUNABLES.values())
     if args.kernel:
         for row in rows:
-            if row.kind == "SYSCTL":
+            if row.kind == "SYSCTL" and args.kernel in row.generations:
                 print(f"{row.spelling(args.kernel)} = {row.dflt}")
         return 0
     kind = None
