@@ -144,6 +144,8 @@ def test_cpus_on_no_node_are_given_to_the_first_with_a_note(numab, tmp_path):
 @pytest.mark.parametrize("words, said", [
     (("--policy", "home_nod"), "'home_nod'; nearest: home_node"),
     (("--policy", ","), "permitted: off, moron, home_node, v3_8"),
+    (("--policy", "off,hard_bind"), "hard_bind is a bound, for numab compare and numab trace"),
+    (("--set", "NO_NUMA_HOMENODE"), "name=value"),
     (("--set", "scan_siz_mb=1"), "'scan_siz_mb'; nearest: scan_size_mb"),
     (("--set", "scan_size_mb=0"), "scan_size_mb = 0, permitted 1..16777216 MB"),
     (("--set", "scan_size_mb=16777217"), "permitted 1..16777216 MB"),
@@ -249,6 +251,10 @@ def test_commands(refused):
     assert "'rply'" in refused("rply")
     assert "--machine" in refused("replay", TINY)
     assert "--bogus" in refused(*replay(TINY), "--bogus")
+    line = refused("run", "private", "--machine", "2s", "--work", "1")   # not short for --workers
+    assert line == "numab run: unrecognized arguments: --work 1; see numab run --help"
+    line = refused("policy", "check", "x", "--era", "v2")
+    assert line.startswith("numab policy check: ") and line.endswith("numab policy check --help")
     assert "nearest: scan_size_mb" in refused("tunables", "scan_sizemb")
     assert "'4.0'" in refused("tunables", "--kernel", "4.0")
 

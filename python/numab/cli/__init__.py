@@ -41,7 +41,7 @@ def _drop_stdout() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="numab",
+        prog="numab", allow_abbrev=False,
         description="A model of Linux automatic NUMA balancing: would it help this program on "
         "that machine?",
     )
@@ -52,17 +52,25 @@ def _parser() -> argparse.ArgumentParser:
     for module in SUBCOMMANDS:
         name = module.__name__.rpartition(".")[2]
         text = (module.__doc__ or "").splitlines()[0]
-        sub = commands.add_parser(name, help=text, description=module.__doc__,
+        sub = commands.add_parser(name, help=text, description=module.__doc__, allow_abbrev=False,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, subcommand=sub)
     return parser
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
+    """The command's words; what is left over is the subcommand's to complain about."""
+    args, left = _parser().parse_known_args(argv)
+    if left:
+        args.subcommand.error(f"unrecognized arguments: {' '.join(left)}")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the ``numab`` command; returns the exit code."""
     try:
-        args = _parser().parse_args(argv)
+        args = _parsed(argv)
         with warnings.catch_warnings():
             warnings.simplefilter("always", NumabWarning)
             warnings.showwarning = _warn

@@ -39,7 +39,7 @@ __all__ = ["add_load_options", "arguments", "load_job", "run"]
 FOR_EVER_NS = 1000 * 3600 * 10**9
 
 
-def add_load_options(parser: argparse.ArgumentParser) -> None:
+def add_load_options(parser: argparse.ArgumentParser, *, single: bool = False) -> None:
     """What compare and trace ask for about the load."""
     parser.add_argument("load", metavar="LOAD", help=", ".join(LOADS))
     parser.add_argument("--threads", type=integer(1, THREADS_MAX), metavar="N",
@@ -49,16 +49,18 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--args", default="", metavar="OPTIONS",
                         help="options of the load's own (perf_bench_numa has some)")
     parser.add_argument("--work", default="60s", metavar="TIME",
-                        help="work of a thread: what it does in TIME with local memory")
-    add_run_options(parser)
+                        help="work of a thread: what it does in TIME with local memory "
+                        "(default 60s)")
+    add_run_options(parser, duration=None, single=single)
     add_sched_option(parser, "2012")
-    parser.set_defaults(duration=None)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab compare``."""
-    parser.add_argument("--policies", default="off,moron,home_node,hard_bind,inverse_bind",
-                        metavar="P,P,...", help="columns; gains are against the first")
+    default = "off,moron,home_node,hard_bind,inverse_bind"
+    parser.add_argument("--policies", "--policy", default=default, metavar="P,P,...",
+                        help=f"columns, of {', '.join((*POLICIES, *BOUNDS))}; gains are against "
+                        f"the first (default {default})")
     parser.add_argument("--runs", type=integer(1, 10000), default=1, metavar="N",
                         help="runs of each policy, each with a seed of its own (default 1)")
     add_load_options(parser)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from numa_core.errors import InvalidArgument, NumabWarning
 
 from ..arguments import shown
+from ..bounds import BOUNDS
 from ..policies import POLICIES, check_policy
 from ..topology import Topology
 from ..tunables import parse_assignments
@@ -67,10 +68,14 @@ def size_pages(text: str) -> int:
 
 def policies(text: str) -> list[str]:
     """A list of policy names, each checked."""
-    names = [check_policy(word.strip()) for word in text.split(",") if word.strip()]
-    if not names:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
         raise InvalidArgument(f"no policy in {shown(text)}, permitted: {', '.join(POLICIES)}")
-    return list(dict.fromkeys(names))
+    bound = next((word for word in words if word in BOUNDS), None)
+    if bound:
+        raise InvalidArgument(f"{bound} is a bound, for numab compare and numab trace only; "
+                              f"permitted: {', '.join(POLICIES)}")
+    return list(dict.fromkeys(map(check_policy, words)))
 
 
 def tunables(args: argparse.Namespace) -> dict[str, int]:
@@ -120,19 +125,28 @@ def progress_bar(width: int = 40) -> Callable[[float], None] | None:
     return show
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Options that every kind of run has."""
+def add_run_options(
+    parser: argparse.ArgumentParser, *, duration: str | None = "60s", single: bool = False
+) -> None:
+    """Options that every kind of run has.
+
+    ``duration``: its default; None: the run has an end of its own.  ``single``: one run that
+    writes no JSON, so that --json and --workers are taken, as everywhere, but not offered.
+    """
     parser.add_argument("--machine", required=True, metavar="MACHINE",
                         help="preset, /sys tree or snapshot, hwloc XML, numactl --hardware text")
     parser.add_argument("--place", default="spread", metavar="PLACE",
                         help="threads to CPUs: spread (default), pack, or a list of CPUs")
     parser.add_argument("--start", metavar="START",
                         help="where pages start: first-touch, node:N, interleave, worst")
-    parser.add_argument("--duration", default="60s", metavar="TIME",
-                        help="virtual time to run for (default 60s)")
-    parser.add_argument("--json", metavar="FILE", help="write all results to FILE")
+    parser.add_argument("--duration", default=duration, metavar="TIME",
+                        help=f"virtual time to run for (default {duration})" if duration
+                        else "virtual time to run for, instead of an amount of work")
+    parser.add_argument("--json", metavar="FILE",
+                        help=argparse.SUPPRESS if single else "write all results to FILE")
     parser.add_argument("--set", action="append", metavar="NAME=VALUE",
-                        help="a tunable, in any kernel's spelling; may be repeated")
+                        help="a tunable, in any kernel's spelling, or a sched feature, also with "
+                        "NO_ before it; may be repeated")
     parser.add_argument("--as-posted", action="store_true",
                         help="every switch as the posting of 13 Nov 2012 had it; without huge "
                         "pages (--thp) it moves next to nothing")
@@ -144,7 +158,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=integer(0, 2**64 - 1), default=0, metavar="N",
                         help="of generated loads and injected failures (default 0)")
     parser.add_argument("--workers", type=integer(1, 4096), default=1, metavar="N",
-                        help="processes to run the jobs in; the results are the same")
+                        help=argparse.SUPPRESS if single
+                        else "processes to run the jobs in; the results are the same")
 
 
 def add_sched_option(parser: argparse.ArgumentParser, default: str) -> None:

@@ -21,10 +21,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for module in COMMANDS:
         name = module.__name__.rpartition("_")[2]
         text = (module.__doc__ or "").splitlines()[0]
-        sub = commands.add_parser(name, help=text, description=module.__doc__,
+        sub = commands.add_parser(name, help=text, description=module.__doc__, allow_abbrev=False,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.arguments(sub)
-        sub.set_defaults(run_policy=module.run)
+        sub.set_defaults(run_policy=module.run, subcommand=sub)
 
 
 def run(args: argparse.Namespace) -> int:

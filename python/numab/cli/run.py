@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..policies import POLICIES
 from ..synthetic import LoadJob, run_load
 from ..workloads import LOADS, THREADS_MAX, load_named
 from .side_by_side import side_by_side
@@ -43,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="options of the load's own (perf_bench_numa has some)")
     parser.add_argument("--policy", "--policies", default="off,moron,home_node",
                         metavar="P,P,...",
-                        help="policies to compare (default off,moron,home_node)")
+                        help=f"of {', '.join(POLICIES)} (default off,moron,home_node)")
     parser.add_argument("--explain", action="store_true", help="say what the verdicts mean")
     add_run_options(parser)
     add_sched_option(parser, "none")

@@ -18,7 +18,8 @@ import sys
 from numa_core.errors import InvalidArgument
 
 from ..arguments import shown
-from ..bounds import check_run_policy
+from ..bounds import BOUNDS, check_run_policy
+from ..policies import POLICIES
 from ..report import chrome_trace, ftrace_lines
 from ..report.text import check_writable, write_text
 from ..tracing import GROUPS, record
@@ -33,12 +34,12 @@ FORMATS = ("ftrace", "chrome")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``numab trace``."""
     parser.add_argument("--policy", default="home_node", metavar="P",
-                        help="policy to watch (default home_node)")
+                        help=f"one of {', '.join((*POLICIES, *BOUNDS))} (default home_node)")
     parser.add_argument("--out", required=True, metavar="FILE", help="file to write")
     parser.add_argument("--format", choices=FORMATS, default="ftrace", help="default ftrace")
     parser.add_argument("--events", default="sched,migrate,scan", metavar="G,G,...",
                         help=f"of {', '.join(GROUPS)} (default sched,migrate,scan)")
-    add_load_options(parser)
+    add_load_options(parser, single=True)
 
 
 def run(args: argparse.Namespace) -> int:

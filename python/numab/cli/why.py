@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="policy to watch (default home_node)")
     parser.add_argument("--limit", type=integer(0, 2**32), default=40, metavar="N",
                         help="lines of history to print (default 40, 0: all)")
-    add_run_options(parser)
+    add_run_options(parser, single=True)
 
 
 def _page(text: str) -> int:
