@@ -141,6 +141,8 @@ static void mm_migrate_pages_event(struct numab_machine *m, const struct mm *mm,
 	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_MIGRATE;
 	e.pid = mm->pid;
+	e.tid = how->t ? how->t->tid : 0;
+	e.cpu = (int16_t)how->cpu;
 	e.vpn = vpn;
 	e.nr_pages = (uint32_t)nr;
 	e.aux = n->moved | n->failed << 32;
@@ -480,6 +482,8 @@ int numab_migrated(struct numab_machine *m, uint64_t id, int result)
 	m->reasons[n.moved ? NUMAB_GO_MIGRATED : NUMAB_HOLD_HOST_REFUSED]++;
 	t = task_get(m, p->tid);
 	if (t) {
+		how.t = t;
+		how.cpu = t->cpu;
 		mm_migrate_pages_event(m, t->mm, p->vpn, p->nr_pages, &n, &how);
 		if (t->mm->pid == p->pid)
 			task_numa_fault(m, t, nid, p->nr_pages,

@@ -149,6 +149,21 @@ def test_the_event_names_mode_and_reason():
     assert migrate["aux"].tolist() == [1, 1]
 
 
+def test_the_event_is_told_of_the_task_that_migrates():
+    """tracefs prints who is current: at a hint the task that touched the page, on its CPU; a call
+    of the host's is nobody's.  Thread 2 on CPU 1 takes the fault."""
+    w = World(policy="moron", pmd_mark=0)
+    w.write(0)
+    other = w.t.clone(1)
+    w.mark()
+    w.m.events(4096)
+    assert w.touch(0, by=other).reason == "go_migrated"
+    w.p.migrate_pages(pages(0), 0)
+    events = w.m.drain()
+    events = events[events["kind"] == EV_MIGRATE]
+    assert events["tid"].tolist() == [other.tid, 0] and events["cpu"].tolist() == [1, 0]
+
+
 def test_compaction_rows_do_not_exist_and_its_new_rows_are_absent():
     """Patches 1, 3: the three old rows are gone; the scanners' rows print «absent», no zero."""
     w = World()
