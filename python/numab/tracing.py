@@ -41,7 +41,8 @@ class Sample:
 class Recording:
     """What a run did: ``events`` in order, dtype EVENT; a Sample now and then; who took part.
 
-    ``tasks``: process id by task id; ``cpus``: node by CPU; ``start_cpus``: where tasks began.
+    ``tasks``: process id by task id; ``cpus``: node by CPU; ``start_cpus``: where tasks began;
+    ``nids``: all nodes, those without CPUs too.
     """
 
     load: str
@@ -54,6 +55,7 @@ class Recording:
     cpus: dict[int, int]
     start_cpus: dict[int, int]
     finished: bool
+    nids: tuple[int, ...]
 
 
 def _asked(groups: Iterable[str]) -> tuple[str, ...]:
@@ -120,4 +122,5 @@ def record(job: LoadJob, groups: Iterable[str] = ("sched", "migrate", "scan")) -
         tasks={tid: info.pid for tid, info in tasks.items()},
         cpus={cpu: machine.topology.node_of_cpu(cpu) for cpu in machine.topology.cpus},
         start_cpus={tid: info.cpu for tid, info in tasks.items()}, finished=finished,
+        nids=machine.topology.nids,
     )

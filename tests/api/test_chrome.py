@@ -27,3 +27,14 @@ def test_a_run_is_well_formed(load, threads):
         assert sum(dur for _, dur, _ in spans) <= made.end_ns / 1000 + 1e-6
     assert len(tracks(trace)) >= 2 * min(threads, 16)
     json.dumps(trace, allow_nan=False)
+
+
+def test_a_node_without_cpus_has_its_pages_counted():
+    """cxl, all 64 pages start on node 2, which has no CPUs.  Expect: they show there and nowhere
+    else, and there is no share of accesses from a node where nobody runs."""
+    made = record(LoadJob("private", "cxl", 2, 64, "off", start="node:2", duration_ns=8 * MS))
+    events = chrome_trace(made)["traceEvents"]
+    pages = {e["name"]: e["args"]["pages"] for e in events if e["name"].endswith("pages")}
+    assert pages == {"node 0 pages": 0, "node 1 pages": 0, "node 2 pages": 64}
+    assert {e["name"] for e in events if e["name"].endswith("share")} == {
+        "node 0 local share", "node 1 local share"}

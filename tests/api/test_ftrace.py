@@ -49,7 +49,7 @@ def recording():
     cpus = {cpu: cpu // 8 for cpu in range(16)}
     samples = (Sample(0, (10, 0), ((0, 0), (0, 0))), Sample(2 * TICK, (4, 6), ((30, 40), (0, 0))))
     return Recording("numa01_threadlocal", "home_node", 5 * TICK, TICK, EVENTS, samples,
-                     {1: 1, 2: 2}, cpus, {1: 0, 2: 1}, True)
+                     {1: 1, 2: 2}, cpus, {1: 0, 2: 1}, True, (0, 1))
 
 
 # ---- ftrace text ----

@@ -91,7 +91,7 @@ def _told(e: np.void, kind: str, tracks: Tracks) -> dict[str, Any] | None:
 def _counters(recording: Recording) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for sample in recording.samples:
-        for nid in sorted(set(recording.cpus.values())):
+        for nid in recording.nids:
             local, every = sample.accesses[nid]
             at = {"ph": "C", "ts": sample.now_ns / 1000, "pid": NODES_PID, "tid": 0}
             out.append({**at, "name": f"node {nid} pages", "args": {"pages": sample.pages[nid]}})
