@@ -6,6 +6,9 @@ import pytest
 
 from numab import InvalidArgument, Topology
 from numab.bounds import bound_cpus, check_run_policy, memory_nodes_of, nodes_of
+from numab.report.ftrace import kind_names
+from numab.synthetic import LoadJob
+from numab.tracing import record
 from numab.workloads import Share, load_named
 
 FOUR = Topology.load("4s")
@@ -47,3 +50,29 @@ def test_names_of_policies_and_bounds():
                        ("qqqq", "permitted: off, .*inverse_bind"), (3, "permitted: off|3")):
         with pytest.raises(InvalidArgument, match=said):
             check_run_policy(name)
+
+
+def nodes_run_on(policy):
+    """By task of a crowded server on two nodes: the node it began on, and those it has run on;
+    and how often tasks were moved."""
+    made = record(LoadJob("server", "2s", 48, 8192, policy, work_ns=100_000_000,
+                          duration_ns=10**12, sched="2012"), ["sched"])
+    kinds, moves = kind_names(), 0
+    ran = {tid: {made.cpus[cpu]} for tid, cpu in made.start_cpus.items()}
+    for e in made.events:
+        kind = kinds[int(e["kind"])]
+        if kind == "switch" and e["tid"]:
+            ran[int(e["tid"])].add(made.cpus[int(e["cpu"])])
+        moves += kind == "sched_move"
+    return {tid: (made.cpus[cpu], ran[tid]) for tid, cpu in made.start_cpus.items()}, moves
+
+
+@pytest.mark.parametrize("bound", ["hard_bind", "inverse_bind"])
+def test_the_load_balancer_moves_bound_threads_within_their_nodes(bound):
+    """48 tasks on 16 CPUs, half of them bound to each node.  Expect: there is balancing, no task
+    ever runs on the other node, and without a bound (the last line) some do."""
+    tasks, moves = nodes_run_on(bound)
+    assert moves > 0
+    assert all(ran == {nid} for nid, ran in tasks.values())
+    assert [sum(nid == n for nid, _ in tasks.values()) for n in (0, 1)] == [24, 24]
+    assert any(ran == {0, 1} for _, ran in nodes_run_on("off")[0].values())
