@@ -119,7 +119,7 @@ def perf(args, threads=4, pages=1024, touches=0):
 
 def test_perf_processes_threads_and_memory():
     """-G 1, -P 2, -T 1 MB in 2 processes of 3 threads: 256 shared pages, 512 + 3 x 256 own."""
-    load = perf("-p 2 -t 3 -G 1 -P 2 -T 1 -l 5 -W")
+    load = perf("-p 2 -t 3 -G 1 -P 2 -T 1 -l 5 --no-data_rand_walk")
     assert load.shared == 256 and load.processes == (1280, 1280)
     assert [t.process for t in load.threads] == [0, 0, 0, 1, 1, 1]
     second = load.threads[1].phases[0].steps
@@ -133,12 +133,15 @@ def test_perf_processes_threads_and_memory():
 
 
 @pytest.mark.parametrize("args, permille, pattern", [
-    ("-P 1", 0, "sweep"), ("-P 1 -R", 0, "sweep"), ("-P 1 -W", 1000, "sweep"),
-    ("-P 1 -R -W", 500, "sweep"), ("-P 1 -Z", 1000, "sweep"), ("-P 1 -r", 0, "uniform"),
-    ("-P 1 -R -B -z -I", 0, "sweep"), ("--mb_proc 1 --data_rand_walk", 0, "uniform"),
-    ("--mb_proc=1", 0, "sweep"),
+    ("-P 1", 1000, "uniform"), ("-P 1 -R", 1000, "uniform"), ("-P 1 -rRWBzIcdq", 1000, "uniform"),
+    ("-P 1 --no-data_writes", 0, "uniform"), ("-P 1 --no-data_reads", 1000, "uniform"),
+    ("-P 1 --no-data_rand_walk", 1000, "sweep"), ("-zZ0q -P 1 --no-data_rand_walk", 1000, "sweep"),
+    ("--mb_proc=1 --no-data_writes --no-data_rand_walk", 0, "sweep"),
+    ("--no-data_reads --no-data_writes -Z", 1000, "uniform"),
+    ("--no-data_writes -W", 1000, "uniform"),                     # the last word counts
 ])
 def test_perf_how_data_is_accessed(args, permille, pattern):
+    """perf's init_params: reads, writes and the random walk are on until taken back."""
     touch = perf(args).threads[0].steady[0]
     assert (touch.write_permille, touch.pattern, touch.accesses) == (permille, pattern, 64)
 
@@ -148,8 +151,23 @@ def test_perf_without_options_shares_the_memory_out():
     assert load.processes == (1000,) and len(load.threads) == 4
     assert load.threads[0].phases[0].steps[-1] == Repeat(0, 2)   # 2,500 touches: three loops
     assert perf("-p 2", threads=4, pages=1000).processes == (500, 500)
-    assert perf("-P 1 -l 1").threads[0].phases[0].steps == (
-        Touch("sweep", 0, 256, 64, 0, touches=256),)
+    assert perf("-G 0 -P 1 -l 1").threads[0].phases[0].steps == (
+        Touch("uniform", 0, 256, 64, 1000, touches=256),)
+
+
+def test_perf_has_a_megabyte_of_global_memory():
+    """-G is 1 unless it is given, or no memory is, which then is the run's."""
+    assert [(perf(args, pages=1000).shared, perf(args, pages=1000).processes[0]) for args in (
+        "", "-P 2", "-P 0", "-T 1 -t 2", "-G 0 -P 2", "-G 3", "--mb_global=2 -P 1",
+    )] == [(0, 1000), (256, 512), (256, 0), (256, 512), (0, 512), (768, 0), (512, 256)]
+
+
+@pytest.mark.parametrize("text, cpus", [
+    ("3", [3]), ("3,1", [3, 1]), ("4-6", [4, 5, 6]), ("0x2,5", [0, 0, 5]), ("0-6#3", [0, 3, 6]),
+    ("0-2#2x2", [0, 0, 2, 2]), ("7-7", [7]),
+])
+def test_perf_lists_of_cpus(text, cpus):
+    assert [t.cpu for t in perf(f"-t 8 -C {text}").threads] == cpus + [None] * (8 - len(cpus))
 
 
 def test_perf_binds_the_first_threads():
@@ -159,12 +177,19 @@ def test_perf_binds_the_first_threads():
 
 
 @pytest.mark.parametrize("args, said", [
-    ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-P 0", "no memory"),
+    ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-G 0 -P 0", "no memory"),
     ("-t 40000 -p 2", "permitted: 1..65536 in all"), ("-p x", "'x', permitted 0.."),
     ("-s 5", "-s: use --duration"), ("-H 1", "use --thp"), ("-L 4", "under a lock"),
     ("--mb_proc_locked=4", "under a lock"), ("-x 1", "perturbation"), ("-S", "serialised"),
-    ("-m", "it only prints"), ("-a", "one at a time"), ("--frob", "permitted: -p -t"),
+    ("-zZ0qcm", "-m: a run does not end"), ("-a", "one at a time"), ("--frob", "permitted: -p -t"),
+    ("-s5", "-s: use --duration"), ("--thp -1", "--thp: use --thp"), ("-u", "sleeps"),
     ("-C 4-2", "'4-2', permitted: such as"), ("-P 99999999", "'99999999', permitted"),
+    ("-C 4_2", "'4_2', permitted: such as"), ("-C 0#0", "'0#0'"), ("-M 1x0", "'1x0'"),
+    ("-C 0x70000", "'0x70000', permitted: such as"), ("-C ,", "',', permitted: such as"),
+    ("-p -1", "-p -1, permitted: 0 and more"), ("-M -1", "-M -1, permitted"),
+    ("-t 1 -C 0,99", "-C names 2 for 1 threads, permitted: one a thread"),
+    ("-t 1 -M 0x2", "-M names 2 for 1"),
+    ("--no-data_reads --no-data_writes", "neither reads nor writes"),
     ("'", "permitted: perf's options"), ("stray", "permitted: -p -t"),
 ])
 def test_perf_options_that_are_refused(args, said):

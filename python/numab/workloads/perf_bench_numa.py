@@ -1,23 +1,30 @@
 """perf_bench_numa: ``perf bench numa mem`` with perf's own options.
 
-    numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40" ...
+    numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40 --no-data_rand_walk" ...
 
-  -p N  processes                      -G MB  global memory, shared by all processes
+  -p N  processes                      -G MB  global memory, shared by all processes (1)
   -t N  threads a process              -P MB  memory of a process, used by all its threads
   -l N  loops                          -T MB  memory of a thread
   -R, -W, -Z  reads, writes, memset    -r     random pages instead of sweeps
-  -C CPUs, -M NODES  for the first threads    -0  initialise on the first node
+  -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight times 1)
+  -0  initialise on the first node
 
-Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) is
-accepted and makes the same touches: a page has no direction here.  -z and -I (initialisation) say
-what first touch does anyway.  -s is --duration, -H is --thp, and -c, -m, -d, -q, -a only say what
-perf prints: these are refused, as are -L (memory under a lock), -x (perturbation), -u (sleeps) and
--S (serialised start), which are not modelled.
+As with perf, -R, -W, -B and -r are on unless a --no-... takes them back: what is read is also
+written, in random order (--no-data_writes, --no-data_rand_walk).  -p, -t and, when no memory is
+given, its size are the run's --threads and --memory.
+
+Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes the
+same touches: a page has no direction here.  -z and -I do nothing: without -0 memory is touched
+first in the loops, where a process of perf's writes all of its own before its threads start.  -c,
+-d and -q only say what perf prints.  -s is --duration, -H is --thp; these are refused, as are -m (a
+run that ends when it has converged), -a (all of perf's runs), -L (memory under a lock),
+-x (perturbation), -u (sleeps) and -S (serialised start), which are not modelled.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import Any, NoReturn
 
@@ -29,22 +36,37 @@ from .load import PAGE_LINES, Load, Phase, Range, Share, Size, Thread, again
 
 MB_PAGES = 256
 MANY = 1 << 20
-_NOT_HERE = {
-    "-s": "use --duration", "--nr_secs": "use --duration", "-H": "use --thp", "--thp": "use --thp",
-    "-L": "memory under a lock is not modelled",
-    "--mb_proc_locked": "memory under a lock is not modelled",
-    "-x": "perturbation is not modelled", "--perturb_secs": "perturbation is not modelled",
-    "-u": "sleeps between loops are not modelled", "--usleep": "sleeps are not modelled",
-    "-S": "a serialised start is not modelled", "--serialize-startup": "not modelled",
-    "-c": "it only prints", "-m": "it only prints", "-d": "it only prints", "-q": "it only prints",
-    "-a": "run one at a time", "--all": "run one at a time",
+LIST_MAX = 65536
+_IDS = re.compile(r"(\d{1,7})(?:-(\d{1,7}))?(?:#(\d{1,7}))?(?:x(\d{1,7}))?", re.ASCII)
+_SIZES = ("mb_global", "mb_proc", "mb_thread")
+_SWITCHES = {
+    "R": "data_reads", "W": "data_writes", "B": "data_backwards", "Z": "data_zero_memset",
+    "r": "data_rand_walk", "z": "init_zero", "I": "init_random", "0": "init_cpu0",
+    "c": "show_convergence", "d": "show_details", "q": "quiet",
 }
+_ON = {"data_reads", "data_writes", "data_backwards", "data_rand_walk", "init_random"}
+_NOT_HERE = {
+    ("-s", "--nr_secs"): "use --duration", ("-H", "--thp"): "use --thp",
+    ("-L", "--mb_proc_locked"): "memory under a lock is not modelled",
+    ("-x", "--perturb_secs"): "perturbation is not modelled",
+    ("-u", "--usleep"): "sleeps between loops are not modelled",
+    ("-S", "--serialize-startup"): "a serialised start is not modelled",
+    ("-m", "--measure_convergence"): "a run does not end when it has converged",
+    ("-a", "--all"): "run one at a time",
+}
+_PERMITTED = "permitted: -p -t -G -P -T -l -R -W -B -Z -r -z -I -0 -c -d -q -C -M"
 
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InvalidArgument(f"perf_bench_numa: {message}; permitted: -p -t -G -P -T -l -R -W -B "
-                              "-Z -r -z -I -0 -C -M")
+        raise InvalidArgument(f"perf_bench_numa: {message}; {_PERMITTED}")
+
+
+class _Refuse(argparse.Action):
+    """Its help says why."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        raise InvalidArgument(f"perf_bench_numa: {option}: {self.help}, {_PERMITTED}")
 
 
 def _number(text: str) -> int:
@@ -54,14 +76,18 @@ def _number(text: str) -> int:
 
 
 def _list(text: str) -> list[int]:
-    """``0,2,4-7``"""
-    out = []
+    """``0,2,4-7``, ``0-6#2``: every second of them, ``1x8``: eight times."""
+    out: list[int] = []
     for word in text.split(","):
-        first, dash, last = word.partition("-")
-        low, high = _number(first), _number(last if dash else first)
-        if high - low >= MANY // 16 or high < low:
-            raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: such as 0,2,4-7")
-        out += range(low, high + 1)
+        found = _IDS.fullmatch(word)
+        first, last, step, times = (int(part or 1) for part in found.groups()) if found else [0] * 4
+        if found and not found[2]:
+            last = first
+        ids = range(first, last + 1, max(step, 1))
+        if not step or not times or not ids or len(out) + len(ids) * times > LIST_MAX:
+            raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: such as 0,2,4-7, 0-6#2, "
+                                             "1x8")
+        out += [i for i in ids for _ in range(times)]
     return out
 
 
@@ -70,29 +96,25 @@ def _parsed(args: str) -> Any:
     for short, name in (("p", "nr_proc"), ("t", "nr_threads"), ("G", "mb_global"),
                         ("P", "mb_proc"), ("T", "mb_thread"), ("l", "nr_loops")):
         parser.add_argument(f"-{short}", f"--{name}", dest=name, type=_number)
-    for short, name in (("R", "data_reads"), ("W", "data_writes"), ("B", "data_backwards"),
-                        ("Z", "data_zero_memset"), ("r", "data_rand_walk"), ("z", "init_zero"),
-                        ("I", "init_random"), ("0", "init_cpu0")):
-        parser.add_argument(f"-{short}", f"--{name}", dest=name, action="store_true")
+    for short, name in _SWITCHES.items():
+        parser.add_argument(f"-{short}", f"--{name}", dest=name, action="store_true",
+                            default=name in _ON)
+        parser.add_argument(f"--no-{name}", dest=name, action="store_false")
     parser.add_argument("-C", "--cpus", dest="cpus", type=_list, default=[])
     parser.add_argument("-M", "--memnodes", dest="memnodes", type=_list, default=[])
+    for words, why in _NOT_HERE.items():
+        parser.add_argument(*words, action=_Refuse, nargs="?", help=why)
     try:
         words = shlex.split(args)
     except ValueError as e:
         raise InvalidArgument(f"--args {shown(args)}: {e}, permitted: perf's options") from None
-    for word in words:
-        why = _NOT_HERE.get(word.partition("=")[0])
-        if why:
-            raise InvalidArgument(f"perf_bench_numa: {word}: {why}, permitted: -p -t -G -P -T -l "
-                                  "-R -W -B -Z -r -z -I -0 -C -M")
-    return parser.parse_args(words)
-
-
-def _permille(options: Any) -> int:
-    """Of the touches, how many write: memset and -W alone all of them, -R with -W half."""
-    if options.data_zero_memset or (options.data_writes and not options.data_reads):
-        return 1000
-    return 500 if options.data_writes else 0
+    for option, word in zip(words, words[1:]):
+        if re.fullmatch("-[0-9]+", word) and int(word) and option not in ("-H", "--thp"):
+            raise InvalidArgument(f"perf_bench_numa: {option} {word}, permitted: 0 and more")
+    options = parser.parse_args(words)
+    if not (options.data_reads or options.data_writes or options.data_zero_memset):
+        raise InvalidArgument("perf_bench_numa: neither reads nor writes, permitted: -R, -W or -Z")
+    return options
 
 
 def _areas(options: Any, size: Size) -> tuple[int, int, int, int, int]:
@@ -104,18 +126,23 @@ def _areas(options: Any, size: Size) -> tuple[int, int, int, int, int]:
     if not threads or threads * nr_proc > 65536:
         raise InvalidArgument(
             f"perf_bench_numa: -t {threads} in {nr_proc} processes, permitted: 1..65536 in all")
-    areas = [(getattr(options, name) or 0) * MB_PAGES
-             for name in ("mb_global", "mb_proc", "mb_thread")]
-    if not any(areas):
-        if any(getattr(options, n) == 0 for n in ("mb_global", "mb_proc", "mb_thread")):
-            raise InvalidArgument("perf_bench_numa: no memory, permitted: -G, -P or -T of 1 MB "
-                                  "and more")
+    for option, listed in (("-C", options.cpus), ("-M", options.memnodes)):
+        if len(listed) > threads * nr_proc:
+            raise InvalidArgument(f"perf_bench_numa: {option} names {len(listed)} for "
+                                  f"{threads * nr_proc} threads, permitted: one a thread")
+    areas = [(getattr(options, name) or 0) * MB_PAGES for name in _SIZES]
+    if all(getattr(options, name) is None for name in _SIZES):
         areas[1] = max(size.pages // nr_proc, 1)
+    elif options.mb_global is None:
+        areas[0] = MB_PAGES
+    if not any(areas):
+        raise InvalidArgument("perf_bench_numa: no memory, permitted: -G, -P or -T of 1 MB and "
+                              "more")
     return nr_proc, threads, areas[0], areas[1], areas[2]
 
 
 def _once(kind: str, permille: int, first: int, n: int, nr: int, of: int) -> tuple[Touch, ...]:
-    """Once over an area; a sweep begins with the thread's own part, as perf's does."""
+    """Once over an area; a sweep begins with the thread's own part, as perf's first does."""
     ahead = n * nr // of if kind == "sweep" else 0
     return tuple(Touch(kind, f, count, PAGE_LINES, permille, touches=count)
                  for f, count in ((first + ahead, n - ahead), (first, ahead)) if count)
@@ -127,7 +154,8 @@ def perf_bench_numa(size: Size) -> Load:
     nr_proc, nr_threads, shared, own, each = _areas(options, size)
     per_loop = shared + own + each
     loops = options.nr_loops or (-(-size.touches // per_loop) if size.touches else None)
-    kind, permille = "uniform" if options.data_rand_walk else "sweep", _permille(options)
+    kind = "uniform" if options.data_rand_walk else "sweep"
+    permille = 1000 if options.data_writes or options.data_zero_memset else 0
     threads, ranges = [], []
     for process in range(nr_proc):
         ranges.append(Range(process, shared, own, Share(process, 1, nr_proc)))
