@@ -51,7 +51,7 @@ def test_rows_in_mmtests_order_and_by_its_formulas(base):
         "NUMA interleave hit", "NUMA alloc local", "NUMA base-page range updates",
         "NUMA PTE updates", "NUMA PMD updates", "NUMA hint faults", "NUMA hint local faults %",
         "NUMA hint local percent", "NUMA pages migrated", "AutoNUMA cost",
-        "local share, first part", "local share, last part", "scan passes",
+        "local share", "local share, first part", "local share, last part", "scan passes",
     ]
     assert list(rows) == [name for name in wanted if name in rows]
     assert [name for name in lines(mmtests_table({"off": [base]}))if name in wanted] == wanted

@@ -8,7 +8,9 @@ inverse_bind are the bounds: everything bound by hand where it belongs, and the 
 
 The work (--work) is what a thread does in that time while all its memory is local, faults apart;
 with --duration every load runs for that long instead.  --runs N repeats with seeds --seed,
---seed + 1, ..., and shows the mean and the spread (largest less smallest).
+--seed + 1, ..., and shows the mean and the spread (largest less smallest).  The local share is that
+of all accesses, then of the first and of the last tenth of the run: when threads end at different
+times, only the slowest still work in the last one.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ VMSTAT = (
     _Row("AutoNUMA cost", lambda r: cost.mmtests_autonuma_cost(r.vmstat), 2),
 )
 MODEL = (
+    _Row("local share", lambda r: 100 * (1 - r.remote_share), 2, unit=" %"),
     _Row("local share, first part", lambda r: 100 * r.local_share_parts[0], 2, unit=" %"),
     _Row("local share, last part", lambda r: 100 * r.local_share_parts[-1], 2, unit=" %"),
     _Row("scan passes", lambda r: float(r.scan_passes)),
