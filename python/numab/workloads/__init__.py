@@ -68,6 +68,10 @@ def load_named(
 ) -> Load:
     """The load of that name; see :class:`Size` for the rest.
 
+    >>> load = load_named("numa01", threads=4, pages=1000)
+    >>> load.processes, [thread.process for thread in load.threads]
+    ((500, 500), [0, 0, 1, 1])
+
     Raises InvalidArgument: an unknown name (the nearest is suggested), no thread (of the two
     processes of numa01, one each), fewer pages than threads, options that the load does not take.
     """
