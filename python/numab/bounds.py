@@ -3,6 +3,9 @@
 ``hard_bind`` binds every thread, and the memory it works on, to the nodes of its share of the
 machine; ``inverse_bind`` binds the memory to the mirrored nodes, so that all of it is remote
 (autonumabench's HARD_BIND and INVERSE_BIND).  Balancing is off under both.
+
+Where no page belongs to one share, in uniform, pingpong and phases, there is nothing to bind well
+or badly: both then give the same, and a policy may do better.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Compare policies on a load that does a fixed amount of work: mmtests' table.
 
 Elapsed, user and system time are modelled; the rows below them are exact counters.  hard_bind and
-inverse_bind are the bounds: everything bound by hand where it belongs, and the opposite.
+inverse_bind are the bounds: everything bound by hand where it belongs, and the opposite.  Loads
+whose pages belong to nobody (uniform, pingpong, phases) run alike under both.
 
   numab compare numa01_threadlocal --machine 2s --policies off,moron,home_node,hard_bind
   numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40" --machine 4s --runs 3
