@@ -202,9 +202,9 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 			    nr < MAX_DOMAINS ? nr : MAX_DOMAINS - 1);
 	if (!d)
 		return 0;
-	if (d->flags & ~(uint32_t)NUMAB_SD_NEWIDLE)
+	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE))
 		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0x%x", d->flags,
-			    NUMAB_SD_NEWIDLE);
+			    NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE);
 	if (!d->max_interval_ms || d->max_interval_ms > 1000000)
 		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..1000000",
 			    d->max_interval_ms);

@@ -366,11 +366,57 @@ void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns)
 	sched_event(m, NUMAB_EV_SLEEP, t, t->cpu, t->cpu, until_ns);
 }
 
-void task_wake(struct numab_machine *m, struct task *t)
+/* The first CPU that a task may use of a group all of whose CPUs idle, -1: it is not one. */
+static int idle_group(const struct numab_machine *m, const struct task *t,
+		      const struct numab_groups *g, uint32_t at)
 {
+	int first = -1;
+	uint32_t i;
+
+	for (i = g->starts[at]; i < g->starts[at + 1]; i++) {
+		if (m->rqs[g->cpus[i]].nr_running)
+			return -1;
+		if (first < 0 && cpu_allowed(t, g->cpus[i]))
+			first = g->cpus[i];
+	}
+	return first;
+}
+
+/* Where a task wakes: where it slept, or, while others run there, on a CPU that shares its cache
+ * and idles; whole cores first.  Linux: select_idle_sibling. */
+static int select_idle_sibling(const struct numab_machine *m, const struct task *t)
+{
+	const struct queue *q = &m->queues[t->cpu];
+	const struct numab_groups *g;
+	uint32_t i;
+	int level, cpu;
+
+	for (level = m->rqs[t->cpu].nr_running ? q->nr_domains - 1 : -1; level >= 0; level--) {
+		g = &q->domains[level].groups;
+		if (!(q->domains[level].flags & NUMAB_SD_SHARE_CACHE))
+			continue;
+		for (i = 0; i < g->nr_groups; i++) {
+			cpu = idle_group(m, t, g, (g->first + i) % g->nr_groups);
+			if (cpu >= 0)
+				return cpu;
+		}
+	}
+	return t->cpu;
+}
+
+/* @here: not on another CPU, whatever runs there. */
+void task_wake(struct numab_machine *m, struct task *t, int here)
+{
+	int from = t->cpu, cpu;
+
 	if (t->state != TASK_ASLEEP)
 		return;
 	t->state = TASK_RUNNABLE;
+	cpu = here || t->next_cpu >= 0 ? from : select_idle_sibling(m, t);
+	if (cpu != from && !rq_reserve(m, cpu)) {
+		rq_move(m, t, cpu);
+		sched_event(m, NUMAB_EV_SCHED_MOVE, t, from, cpu, 0);
+	}
 	update_min_vruntime(m, &m->queues[t->cpu]);
 	place_entity(m, &m->queues[t->cpu], t, 0);
 	enqueue_task(m, t);
@@ -382,18 +428,19 @@ void task_wake(struct numab_machine *m, struct task *t)
 void wake_sleepers(struct numab_machine *m, int cpu)
 {
 	struct queue *q = &m->queues[cpu];
-	int i;
+	int i = 0;
 
 	if (q->next_wake_ns > m->now_ns)
 		return;
 	q->next_wake_ns = UINT64_MAX;
-	for (i = 0; i < q->nr; i++) {
+	while (i < q->nr) {
 		struct task *t = m->ids[q->tids[i]].task;
 
 		if (t->state == TASK_ASLEEP && t->wake_ns <= m->now_ns)
-			task_wake(m, t);
+			task_wake(m, t, 0);
 		else if (t->state == TASK_ASLEEP && t->wake_ns < q->next_wake_ns)
 			q->next_wake_ns = t->wake_ns;
+		i += t->cpu == cpu;
 	}
 }
 

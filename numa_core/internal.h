@@ -693,7 +693,7 @@ NUMAB_FUNC struct task *pick_next_task(struct numab_machine *m, int cpu);
 NUMAB_FUNC void charge_run_time(struct task *t, uint64_t ps);
 NUMAB_FUNC void scheduler_tick(struct numab_machine *m, int cpu);
 NUMAB_FUNC void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns);
-NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t);
+NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t, int here);
 NUMAB_FUNC void wake_sleepers(struct numab_machine *m, int cpu);
 
 /* ---- access.c ---- */

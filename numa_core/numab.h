@@ -442,7 +442,9 @@ void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *group
 
 /* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the balance hook is
  * asked to pull tasks to the CPU. */
-#define NUMAB_SD_NEWIDLE 1 /* also when the CPU has just run out of work */
+#define NUMAB_SD_NEWIDLE 1     /* also when the CPU has just run out of work */
+#define NUMAB_SD_SHARE_CACHE 2 /* a task that wakes while others run where it slept looks here for
+				* idle CPUs, from the highest such level down */
 struct numab_domain {
 	uint32_t flags;              /* NUMAB_SD_* */
 	uint32_t max_interval_ms;    /* a balanced domain's interval doubles while it is below */

@@ -256,7 +256,7 @@ int numab_task_wake(struct numab_machine *m, int tid)
 
 	if (!t)
 		return no_task(m, tid);
-	task_wake(m, t);
+	task_wake(m, t, m->busy);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what)
 		if (!t || t->cur.program.waits != what || (mm && t->mm != mm))
 			continue;
 		t->cur.program.waits = 0;
-		numab_task_wake(m, i);
+		task_wake(m, t, 0);
 	}
 }
 

@@ -55,7 +55,7 @@ def test_names_of_policies_and_bounds():
 def nodes_run_on(policy):
     """By task of a crowded server on two nodes: the node it began on, and those it has run on;
     and how often tasks were moved."""
-    made = record(LoadJob("server", "2s", 48, 8192, policy, work_ns=100_000_000,
+    made = record(LoadJob("server", "2s", 96, 8192, policy, work_ns=100_000_000,
                           duration_ns=10**12, sched="2012"), ["sched"])
     kinds, moves = kind_names(), 0
     ran = {tid: {made.cpus[cpu]} for tid, cpu in made.start_cpus.items()}
@@ -69,10 +69,10 @@ def nodes_run_on(policy):
 
 @pytest.mark.parametrize("bound", ["hard_bind", "inverse_bind"])
 def test_the_load_balancer_moves_bound_threads_within_their_nodes(bound):
-    """48 tasks on 16 CPUs, half of them bound to each node.  Expect: there is balancing, no task
+    """96 tasks on 16 CPUs, half of them bound to each node.  Expect: there is balancing, no task
     ever runs on the other node, and without a bound (the last line) some do."""
     tasks, moves = nodes_run_on(bound)
     assert moves > 0
     assert all(ran == {nid} for nid, ran in tasks.values())
-    assert [sum(nid == n for nid, _ in tasks.values()) for n in (0, 1)] == [24, 24]
+    assert [sum(nid == n for nid, _ in tasks.values()) for n in (0, 1)] == [48, 48]
     assert any(ran == {0, 1} for _, ran in nodes_run_on("off")[0].values())

@@ -124,6 +124,30 @@ def test_balanced_nodes_trade_tasks_off_their_homes():
     assert at_home("NUMA_HOMENODE_PULL_BIAS", nice=0) == 0
 
 
+def test_who_wakes_beside_a_running_task_looks_for_a_whole_idle_core():
+    """
+    node 0: cores {0, 1} and {2, 3} and {4, 5}; tasks run on 0 and 2, a third slept on 0.
+
+    It wakes by its timer on 4: core {2, 3} is not wholly idle, and 1 comes after whole cores.  With
+    a task on 4 too there is no such core, and it takes 1.  Node 1 shares no cache.
+    """
+    for busy, expected in (((0, 2), 4), ((0, 2, 4), 1), ((0, 1, 2, 3, 4, 5), 0)):
+        crowd = Crowd([0, *busy], topo=topology(2, 6, threads=2))
+        crowd.tasks[0].sleep(5 * MS)
+        for task, cpu in zip(crowd.tasks[1:], busy):
+            task.set_affinity([cpu])
+        crowd.run(8)
+        crowd.m.run(crowd.m.now_ns + 4 * MS)
+        assert crowd.cpus() == [expected, *busy]
+
+
+def test_without_domains_who_wakes_stays():
+    crowd = Crowd([0, 0], sched=None)
+    crowd.tasks[1].sleep(5 * MS)
+    crowd.run(20)
+    assert crowd.cpus() == [0, 0]
+
+
 def test_the_slicing_of_a_run_changes_nothing():
     def run(step):
         crowd = Crowd([0] * 5 + [3])

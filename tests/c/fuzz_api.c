@@ -193,7 +193,7 @@ static int64_t a_domain(struct numab_machine *machine)
 	int cpu = a_cpu();
 
 	memset(&d, 0, sizeof(d));
-	d.flags = (uint32_t)below(one_in(20) ? 8 : 2);
+	d.flags = (uint32_t)below(one_in(20) ? 8 : 4);
 	d.max_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(40);
 	d.balance_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
 	d.busy_factor = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(4);

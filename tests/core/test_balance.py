@@ -346,7 +346,7 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
 
 @pytest.mark.parametrize("words, says", [
     ({"level": 2}, "level 2 of CPU 0, permitted 0..[01]"), ({"level": -1}, "level -1"),
-    ({"flags": 2}, "flags 0x2, permitted bits 0x1"), ({"longest": 0}, "longest interval of 0"),
+    ({"flags": 4}, "flags 0x4, permitted bits 0x3"), ({"longest": 0}, "longest interval of 0"),
     ({"interval": 0}, "first interval of 0"), ({"factor": 0}, "busy factor 0"),
     ({"turn": 0}, "without any CPU"), ({"turn": 1 << 4}, "CPU 4 in a mask"),
     ({"cpu_of_groups": 1}, "groups of CPU 1 in a domain of CPU 0"),

@@ -131,6 +131,21 @@ def attach(chain, nr_nodes):
     return chain
 
 
+# ---- one wake-up ----
+
+def select_idle_sibling(chain, running, prev, allowed):
+    """The CPU that a task wakes on: ``chain`` are the domains of the CPU where it slept,
+    ``running`` says how many tasks run on each, ``allowed`` are the CPUs that it may use."""
+    if not running[prev]:
+        return prev
+    for domain in reversed([d for d in chain if "pkg" in d["flags"]]):
+        for group in domain["groups"]:
+            usable = [cpu for cpu in group["cpus"] if cpu in allowed]
+            if usable and not any(running[cpu] for cpu in group["cpus"]):
+                return usable[0]
+    return prev
+
+
 # ---- one balancing ----
 
 class World:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oracle import sched as oracle
 from api.plain_queues import PlainFeatures, PlainQueues, PlainState
 
+from numab import Machine
 from numab.sched.balance import Balancer
 from numab.sched.domain import build_domains, cpu_powers
 from numab.topology import Node, Topology
@@ -143,3 +144,32 @@ def test_balancing(data, topology):
                 [0, 2] if not pair.queues.rqs[cpu].nr_running else [1, 1, 1, 0, 2]))
             for _ in range(data.draw(st.integers(1, 7))):  # failures add up
                 pair.balance(cpu, level, idle)
+
+
+@settings(deadline=None)
+@given(st.data(), machines())
+def test_waking(data, topology):
+    """One sleeps on each CPU of a few, some beside tasks that run; each wakes where the oracle
+    says, one after the other."""
+    chains, _ = oracle.build(*reading(topology))
+    machine = Machine(topology, policy="off", sched="2012")
+    cpus, some_cpu = list(topology.cpus), st.sampled_from(topology.cpus)
+    running = dict.fromkeys(cpus, 0)
+    for cpu in data.draw(st.lists(some_cpu, max_size=2 * len(cpus))):
+        machine.process(cpu)
+        running[cpu] += 1
+    sleepers = []
+    for cpu in data.draw(st.lists(some_cpu, min_size=1, max_size=8)):
+        task = machine.process(cpu).main
+        allowed = data.draw(st.one_of(st.none(), st.sets(some_cpu, min_size=1)))
+        if allowed is not None:
+            task.set_affinity(sorted(allowed | {cpu}))
+        task.sleep()
+        sleepers.append((task, cpu, set(cpus) if allowed is None else allowed | {cpu}))
+    for task, prev, allowed in sleepers:
+        task.wake()
+        expected = oracle.select_idle_sibling(chains[prev], running, prev, allowed)
+        assert task.info().cpu == expected
+        running[expected] += 1
+    assert machine.rqs["nr_running"].tolist() == [running[cpu] for cpu in cpus]
+    machine.check()

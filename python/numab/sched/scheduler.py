@@ -18,7 +18,7 @@ from ..topology import Topology
 from ..tunables import TUNABLES
 from .balance import Balancer, TaskView
 from .domain import Domain, build_domains, cpu_powers
-from .flags import SD_BALANCE_NEWIDLE
+from .flags import SD_BALANCE_NEWIDLE, SD_SHARE_PKG_RESOURCES
 
 __all__ = ["MachineQueues", "Scheduler", "scheduler_of"]
 
@@ -101,7 +101,9 @@ def _set_domain(handle: Handle, domain: Domain, nr_cpus: int) -> None:
     own = domain.ring.groups[domain.first]
     kind, c = domain.kind, ffi.new("struct numab_domain *")
     group = _words(sorted(own.mask), n) if len(domain.local) == 1 else ffi.NULL
-    c.flags = lib.NUMAB_SD_NEWIDLE if domain.flags & SD_BALANCE_NEWIDLE else 0
+    for flag_2012, flag_core in ((SD_BALANCE_NEWIDLE, lib.NUMAB_SD_NEWIDLE),
+                                 (SD_SHARE_PKG_RESOURCES, lib.NUMAB_SD_SHARE_CACHE)):
+        c.flags |= flag_core if domain.flags & flag_2012 else 0
     c.groups, c.nr_mask_words, c.group = domain.core[0], n, group
     c.max_interval_ms, c.busy_factor = kind.max_interval, kind.busy_factor
     c.balance_interval_ms = kind.min_interval
