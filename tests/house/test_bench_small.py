@@ -30,6 +30,7 @@ SMALL = {
     "bench_move_pages.move_pages": (PAGES, 0, 2),
     "bench_move_pages.move_pages runs": (PAGES, 32, 2),
     "bench_mbind.lazy_mbind": (PAGES, 2),
+    "bench_scheduler.scheduler": ("server", "2s", 32, PAGES, 100, 1),
 }
 
 
