@@ -60,7 +60,9 @@ class HomeNode:
         here = self._weights(p, p.nid)
         mine, best, found = self._may_run_on(tid), 0, None
         for node in self._topology.nodes:
-            there = self._weights(p, node.nid) if node.cpus else (0, 0)
+            there = self._weights(p, node.nid)
+            if there[0] <= here[0] and there[1] <= here[1]:  # nobody there would be found
+                continue
             for cpu in node.cpus:
                 if not (mine[cpu // 64] >> cpu % 64 & 1 and self._nr_running[cpu]):
                     continue
