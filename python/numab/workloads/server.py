@@ -1,7 +1,9 @@
 """server: more tasks than CPUs, asleep most of the time.
 
 A request wakes its worker, touches its client's memory and looks into a cache that all share (an
-eighth of the memory); then the worker waits for the next one.
+eighth of the memory); then the worker waits for the next one.  A request takes some 10 ms while all
+its memory is local, more than a tick: a sleep ends at a tick, so that shorter requests would never
+be running when a tick comes, and the address space never scanned.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 from ..program import Sleep, Touch
 from .load import Load, Phase, Range, Share, Size, Thread, again
 
-CLIENT_TOUCHES = 300
-CACHE_TOUCHES = 100
+CLIENT_TOUCHES = 1500
+CACHE_TOUCHES = 500
 THINK_NS = (0, 40_000_000)
 
 
