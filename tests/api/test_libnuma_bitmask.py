@@ -12,6 +12,14 @@ from numab import libnuma as n
 from numab.procfs.status import mask_text
 
 
+def test_the_package_gives_what_the_module_lists_and_the_module_lists_what_it_has():
+    own = {name for name, value in vars(n.bitmask).items()
+           if callable(value) and value.__module__ == n.bitmask.__name__}
+    assert sorted(n.bitmask.__all__) == sorted(own)
+    assert sorted(n.__all__) == sorted([*own, "LibNuma"])
+    assert all(getattr(n, name) is getattr(n.bitmask, name) for name in own)
+
+
 def test_bits_beyond_the_size_read_as_nought_and_cannot_be_set():
     mask = n.numa_bitmask_alloc(8)
     assert n.numa_bitmask_setbit(mask, 7) is mask and n.numa_bitmask_setbit(mask, 8) is mask

@@ -21,36 +21,8 @@ What C cannot say in Python: a function with an ``int *`` to fill returns a tupl
 what they were told in :attr:`LibNuma.errors` and :attr:`LibNuma.warnings`.
 """
 
-from .bitmask import (
-    Bitmask,
-    copy_bitmask_to_bitmask,
-    numa_bitmask_alloc,
-    numa_bitmask_clearall,
-    numa_bitmask_clearbit,
-    numa_bitmask_equal,
-    numa_bitmask_free,
-    numa_bitmask_isbitset,
-    numa_bitmask_nbytes,
-    numa_bitmask_setall,
-    numa_bitmask_setbit,
-    numa_bitmask_weight,
-    numa_parse_bitmap,
-)
+from . import bitmask
+from .bitmask import *
 from .library import LibNuma
 
-__all__ = [
-    "Bitmask",
-    "LibNuma",
-    "copy_bitmask_to_bitmask",
-    "numa_bitmask_alloc",
-    "numa_bitmask_clearall",
-    "numa_bitmask_clearbit",
-    "numa_bitmask_equal",
-    "numa_bitmask_free",
-    "numa_bitmask_isbitset",
-    "numa_bitmask_nbytes",
-    "numa_bitmask_setall",
-    "numa_bitmask_setbit",
-    "numa_bitmask_weight",
-    "numa_parse_bitmap",
-]
+__all__ = ["LibNuma", *bitmask.__all__]
