@@ -16,7 +16,7 @@ MODES = {
               "WEIGHTED_INTERLEAVE"],
 }
 OLD = ("v2", "v3.8")
-Call = namedtuple("Call", "era nodes allowed root")
+Call = namedtuple("Call", "era nodes allowed root nr_node_ids")
 Policy = namedtuple("Policy", "mode flags asked nodes")
 
 
@@ -111,7 +111,7 @@ def told(call, policy):
 def get_mempolicy(call, policy, has_mask, maxnode, addr, mapped, flags):
     """errno; ``mapped``: is something at ``addr``?  (Its policy is the default.)"""
     try:
-        room = 1024 if call.era in OLD else max(call.nodes) + 1
+        room = 1024 if call.era in OLD else call.nr_node_ids
         refuse_if(has_mask and maxnode < room, "EINVAL")
         refuse_if(flags >= 8, "EINVAL")
         if flags & 4:

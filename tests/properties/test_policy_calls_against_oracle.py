@@ -69,7 +69,7 @@ class Case:
         usable = {n for n in allowed if n in there} or there
         self.process.set_mems_allowed(sorted(usable))
         self.process.uid = 0 if root else 1000
-        self.call = oracle.Call(era, there, usable, root)
+        self.call = oracle.Call(era, there, usable, root, len(memory))
 
 
 CASES = st.builds(
