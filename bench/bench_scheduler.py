@@ -3,7 +3,7 @@
 Method: a load under home_node with the scheduler of 2012, tick by tick of 4 ms; once as users run
 it («plain»), once with both hooks timed («timed»), in turn.  Python's part is the CPU time inside
 the hooks, as share of the timed run and by tick that enters one.  Both sides must end alike: where
-every task is, what it has used and touched, how often tasks moved, all counters.
+every task is, what it has used and touched, how often each CPU has switched, all counters.
 Non-goals: what accesses cost (bench_whole_job.py); start-up, which is outside the times.
 """
 

@@ -305,8 +305,8 @@ int numab_task_set_cpu(struct numab_machine *m, int tid, int cpu);
  * NUMAB_EINVAL: one may not run where the other is.  Linux: migrate_swap (3.13). */
 int numab_task_swap(struct numab_machine *m, int tid, int other_tid);
 /* Home node, -1: none.  The task is requeued, so that it is on the right list; it does not move.
- * A node without CPUs is taken here (no load balancer of 2012 would give one): the task is then
- * always off its home.  Linux: sched_setnode (patch 25).  NUMAB_EINVAL: no such node. */
+ * A node without CPUs is taken (placement gives none): the task is then always off its home.
+ * Linux: sched_setnode (patch 25).  NUMAB_EINVAL: no such node. */
 int numab_task_set_home(struct numab_machine *m, int tid, int nid);
 /* Nice value, -20 (most CPU time) to 19; inherited by fork and clone.  NUMAB_EINVAL: out of range.
  * Linux: set_user_nice. */
