@@ -618,6 +618,9 @@ NUMAB_FUNC int huge_alloc_nid(struct numab_machine *m, const struct task *t, con
 			      const struct span *s, uint64_t vpn);
 NUMAB_FUNC int alloc_huge_page(struct fault_ctx *c, const struct vma *v, const struct span *s,
 			       uint64_t vpn);
+NUMAB_FUNC int pmd_page_missing(const struct numab_machine *m, const struct mm *mm,
+				const struct span *s, uint64_t vpn);
+NUMAB_FUNC int pte_page_missing(const struct numab_machine *m, const struct span *s, uint64_t vpn);
 NUMAB_FUNC int pmd_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s,
 			 uint64_t vpn, uint64_t *cost_ps);
 NUMAB_FUNC int pte_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s,

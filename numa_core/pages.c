@@ -175,16 +175,27 @@ static int table_alloc(struct numab_machine *m, struct task *t, struct mm *mm, u
 	return 0;
 }
 
-/* The GiB of @vpn needs its pmd page.  0, or NUMAB_EOOM.  A slot that has a page of entries shows
- * that it has one. */
+/* The GiB of @vpn has no pmd page yet, and gets one.  A slot that has a page of entries shows that
+ * it has one. */
+int pmd_page_missing(const struct numab_machine *m, const struct mm *mm, const struct span *s,
+		     uint64_t vpn)
+{
+	return m->tun[NUMAB_T_page_tables] && !slot_of(s, vpn)->pte_page && !pmd_page_slot(mm, vpn);
+}
+
+/* The slot of @vpn has no page of entries yet, and gets one. */
+int pte_page_missing(const struct numab_machine *m, const struct span *s, uint64_t vpn)
+{
+	return m->tun[NUMAB_T_page_tables] && !slot_of(s, vpn)->pte_page;
+}
+
+/* The GiB of @vpn needs its pmd page.  0, or NUMAB_EOOM. */
 int pmd_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s, uint64_t vpn,
 	      uint64_t *cost_ps)
 {
-	struct slot *slot = slot_of(s, vpn);
-
-	if (!m->tun[NUMAB_T_page_tables] || slot->pte_page || pmd_page_slot(mm, vpn))
+	if (!pmd_page_missing(m, mm, s, vpn))
 		return 0;
-	return table_alloc(m, t, mm, &slot->pmd_page, cost_ps);
+	return table_alloc(m, t, mm, &slot_of(s, vpn)->pmd_page, cost_ps);
 }
 
 /* The slot of @vpn needs its page of entries; a huge page keeps one in store for its split.
@@ -192,11 +203,9 @@ int pmd_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct spa
 int pte_alloc(struct numab_machine *m, struct task *t, struct mm *mm, struct span *s, uint64_t vpn,
 	      uint64_t *cost_ps)
 {
-	struct slot *slot = slot_of(s, vpn);
-
-	if (!m->tun[NUMAB_T_page_tables] || slot->pte_page)
+	if (!pte_page_missing(m, s, vpn))
 		return 0;
-	return table_alloc(m, t, mm, &slot->pte_page, cost_ps);
+	return table_alloc(m, t, mm, &slot_of(s, vpn)->pte_page, cost_ps);
 }
 
 /* fork, in the name of the parent: tables for all that the new address space maps.  Linux:

@@ -3,9 +3,131 @@
  * probe.c - looking without touching: what an access would meet, and what a page is like
  *
  * numab_probe() asks the same functions as the fault path (mpol_misplaced, migrate_admit, the
- * allocator's search), which change nothing, in the same order.
+ * allocator's search), which change nothing, in the same order; what an allocation takes of a node
+ * it takes too, and gives it back.
  */
 #include "internal.h"
+
+/* ---- allocations that were not made ---- */
+
+/* One fault may allocate several pages, and each sees what those before it have left.  So they are
+ * taken one after the other, and all given back, the task's rotation too. */
+struct rehearsal {
+	struct numab_machine *m;
+	struct task *t;
+	int il_prev;
+	uint32_t il_weight;
+	int nr;
+	struct {
+		int nid;
+		uint64_t pages;
+	} taken[4]; /* a pmd page, a huge page or an object's, a page of entries, a private page */
+};
+
+static struct rehearsal rehearsal_begin(struct numab_machine *m, struct task *t)
+{
+	struct rehearsal r;
+
+	memset(&r, 0, sizeof(r));
+	r.m = m;
+	r.t = t;
+	r.il_prev = t->il_prev;
+	r.il_weight = t->il_weight;
+	return r;
+}
+
+static void rehearsal_end(struct rehearsal *r)
+{
+	while (r->nr--)
+		r->m->nodes[r->taken[r->nr].nid].free += r->taken[r->nr].pages;
+	r->t->il_prev = r->il_prev;
+	r->t->il_weight = r->il_weight;
+}
+
+/* @nid: as alloc_find() has it, -1: none. */
+static int rehearse_take(struct rehearsal *r, int nid, uint64_t pages)
+{
+	if (nid < 0)
+		return NUMAB_NO_NODE;
+	page_take(r->m, nid, pages);
+	r->taken[r->nr].nid = nid;
+	r->taken[r->nr++].pages = pages;
+	return nid;
+}
+
+/* A page; @turn: an interleaved one takes the task's turn.  Node id, or -1. */
+static int rehearse_page(struct rehearsal *r, const struct alloc_plan *plan, int turn)
+{
+	int asked, nid = rehearse_take(r, alloc_find(r->m, plan, 1, 0, &asked), 1);
+
+	if (nid >= 0 && turn && plan->interleaved)
+		interleave_advance(r->m, r->t);
+	return nid;
+}
+
+static int rehearse_table(struct rehearsal *r)
+{
+	struct alloc_plan plan = task_alloc_plan(r->m, r->t);
+
+	return rehearse_page(r, &plan, 1);
+}
+
+/* A page of @v's own at @vpn, near the node that its placement hint @val wishes, if any. */
+static int rehearse_private(struct rehearsal *r, const struct vma *v, uint64_t vpn, uint64_t val)
+{
+	struct alloc_plan plan = { pg_nid(val), NULL, 0, 0 };
+
+	if (!(val & PTE_WISH))
+		plan = vma_alloc_plan(r->m, r->t, v, vpn, 0);
+	return rehearse_page(r, &plan, 0);
+}
+
+/* In the order of do_object_fault(): the object's page, then a private write's own. */
+static void rehearse_object(struct rehearsal *r, const struct vma *v, uint64_t vpn, int write,
+			    struct numab_probe *out)
+{
+	uint64_t at = r->m->objects[v->object - 1].rec + v->pgoff + (vpn - v->start);
+	uint64_t rec = *rec_at(r->m, at);
+	int nid = pg_nid(rec);
+
+	if (!(rec & REC_USED)) {
+		struct alloc_plan plan = object_alloc_plan(r->m, r->t, v, vpn);
+
+		nid = rehearse_page(r, &plan, !vma_has_shared_policy(v));
+	}
+	if (write && v->kind == NUMAB_FILE_PRIVATE) {
+		out->to_nid = nid < 0 ? nid : rehearse_private(r, v, vpn, 0);
+		return;
+	}
+	out->to_nid = nid;
+	if (rec & REC_USED)
+		out->new_tag = pg_tag(rec); /* others have touched it before */
+}
+
+/* In the order of do_absent_page(); to_nid stays -1 where that runs out of memory. */
+static void rehearse_absent(struct rehearsal *r, const struct vma *v, const struct span *s,
+			    uint64_t vpn, int write, struct numab_probe *out)
+{
+	uint64_t val = s->pte[vpn - s->base];
+	int huge = NUMAB_NO_NODE;
+
+	if (pmd_page_missing(r->m, r->t->mm, s, vpn) && rehearse_table(r) < 0)
+		return;
+	if (!(v->flags & NUMAB_VMA_PFNMAP))
+		huge = rehearse_take(r, huge_alloc_nid(r->m, r->t, v, s, vpn), SLOT_PAGES);
+	if (pte_page_missing(r->m, s, vpn) && rehearse_table(r) < 0)
+		return;
+	if (huge >= 0)
+		out->to_nid = huge;
+	else if (v->flags & NUMAB_VMA_PFNMAP)
+		out->kind = NUMAB_FAULT_ZERO_PAGE;
+	else if (v->kind != NUMAB_ANON_PRIVATE)
+		rehearse_object(r, v, vpn, write, out);
+	else if (!write && r->m->tun[NUMAB_T_zero_page] && !(val & PTE_WISH))
+		out->kind = NUMAB_FAULT_ZERO_PAGE;
+	else
+		out->to_nid = rehearse_private(r, v, vpn, val);
+}
 
 /* ---- probe ---- */
 
@@ -51,50 +173,21 @@ static void probe_hint(struct numab_machine *m, const struct task *t, const stru
 		out->new_tag = NUMAB_TAG_UNSET;
 }
 
-/* Where an allocation would go; the fault itself is told by @kind. */
-static void probe_alloc(struct numab_machine *m, const struct task *t, const struct vma *v,
-			uint64_t vpn, uint64_t val, int kind, int of_object,
-			struct numab_probe *out)
-{
-	struct alloc_plan plan = { pg_nid(val), NULL, 0, 0 };
-	int asked;
-
-	if (!(val & PTE_WISH))
-		plan = of_object ? object_alloc_plan(m, t, v, vpn) :
-				   vma_alloc_plan(m, t, v, vpn, 0);
-	out->kind = kind;
-	out->to_nid = alloc_find(m, &plan, 1, 0, &asked);
-}
-
-/* Nothing is mapped yet; in the order of do_absent_page(). */
-static void probe_absent(struct numab_machine *m, const struct task *t, const struct vma *v,
+/* Nothing is mapped yet. */
+static void probe_absent(struct numab_machine *m, struct task *t, const struct vma *v,
 			 const struct span *s, uint64_t vpn, int write, struct numab_probe *out)
 {
-	uint64_t val = s->pte[vpn - s->base], rec = 0;
-	int huge = huge_alloc_nid(m, t, v, s, vpn);
-	int copy = write && v->kind == NUMAB_FILE_PRIVATE; /* its own page at once */
+	struct rehearsal r = rehearsal_begin(m, t);
 
-	if (v->object)
-		rec = *rec_at(m, m->objects[v->object - 1].rec + v->pgoff + (vpn - v->start));
 	out->kind = NUMAB_FAULT_FIRST_TOUCH;
-	if (v->flags & NUMAB_VMA_PFNMAP) {
-		out->kind = NUMAB_FAULT_ZERO_PAGE;
-	} else if ((rec & REC_USED) && !copy) {
-		out->to_nid = pg_nid(rec); /* others have touched it before */
-		out->new_tag = pg_tag(rec);
-	} else if (huge >= 0) {
-		out->to_nid = huge;
-	} else if (v->kind == NUMAB_ANON_PRIVATE && !write && m->tun[NUMAB_T_zero_page] &&
-		   !(val & PTE_WISH)) {
-		out->kind = NUMAB_FAULT_ZERO_PAGE;
-	} else {
-		probe_alloc(m, t, v, vpn, val, NUMAB_FAULT_FIRST_TOUCH, v->object && !copy, out);
-	}
+	rehearse_absent(&r, v, s, vpn, write, out);
+	rehearsal_end(&r);
 }
 
-static void probe_write(struct numab_machine *m, const struct task *t, const struct vma *v,
-			uint64_t vpn, uint64_t val, struct numab_probe *out)
+static void probe_write(struct numab_machine *m, struct task *t, const struct vma *v, uint64_t vpn,
+			uint64_t val, struct numab_probe *out)
 {
+	struct rehearsal r;
 	int private_vma = v->kind == NUMAB_ANON_PRIVATE || v->kind == NUMAB_FILE_PRIVATE;
 	int copies = (val & PTE_SPECIAL) ? !(v->flags & NUMAB_VMA_PFNMAP) :
 		     !(val & PTE_EXCL) && private_vma &&
@@ -103,7 +196,10 @@ static void probe_write(struct numab_machine *m, const struct task *t, const str
 	out->kind = NUMAB_FAULT_WRITE;
 	if (!copies)
 		return;
-	probe_alloc(m, t, v, vpn, 0, NUMAB_FAULT_COW, 0, out);
+	r = rehearsal_begin(m, t);
+	out->kind = NUMAB_FAULT_COW;
+	out->to_nid = rehearse_private(&r, v, vpn, 0);
+	rehearsal_end(&r);
 	if (out->to_nid >= 0)
 		out->new_tag = NUMAB_TAG_UNSET;
 }

@@ -607,24 +607,24 @@ static int has_page(int tid, uint64_t vpn)
 /* A probe is right about the access that follows. */
 static int64_t call_probe(void)
 {
-	const uint64_t *allocated = &numab_counters(m)[NUMAB_C_alloc_pages];
 	struct numab_outcome out;
 	struct numab_probe p;
 	int tid = an_id(), write = one_in(2);
-	uint64_t vaddr = a_vaddr(), before = *allocated;
+	uint64_t vaddr = a_vaddr();
 	int64_t err = numab_probe(m, tid, vaddr, write, &p);
 
 	if (err || !one_in(2))
 		return err;
 	err = numab_access(m, tid, vaddr, write, &out);
 	CHECK((p.kind == NUMAB_FAULT_SEGV) == (err == NUMAB_EFAULT));
+	if (p.kind == NUMAB_FAULT_FIRST_TOUCH || p.kind == NUMAB_FAULT_COW)
+		CHECK((p.to_nid < 0) == (err == NUMAB_EOOM));
 	if (err)
 		return 0;
 	CHECK((p.kind == NUMAB_FAULT_NONE) == (out.faults == 0));
 	CHECK((p.kind == NUMAB_FAULT_HINT_PTE || p.kind == NUMAB_FAULT_HINT_THP) <= out.hints);
-	/* Two pages: a private copy of a file's page that nobody had read before. */
-	if (p.kind == NUMAB_FAULT_FIRST_TOUCH && out.faults == 1 && *allocated - before != 2)
-		CHECK(out.nid == p.to_nid);
+	if (p.kind == NUMAB_FAULT_FIRST_TOUCH || p.kind == NUMAB_FAULT_COW)
+		CHECK(out.faults == 1 && out.nid == p.to_nid);
 	if (p.kind == NUMAB_FAULT_NONE && has_page(tid, vaddr / NUMAB_PAGE_BYTES))
 		CHECK(out.nid == p.to_nid);
 	return 0;
