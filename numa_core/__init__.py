@@ -202,12 +202,12 @@ def numab_py_place(ud: Any, machine: Any, tid: int) -> int:
 
 
 @ffi.def_extern(onerror=None)
-def numab_py_balance(ud: Any, machine: Any, cpu: int, level: int, idle: int) -> int:
+def numab_py_balance(ud: Any, machine: Any, lb: Any) -> int:
     handle = ffi.from_handle(ud)
     if handle.pending is not None:
         return -1
     try:
-        return handle.balance(cpu, level, idle)
+        return handle.balance(lb)
     except BaseException as e:  # carried home by check()
         handle.pending = e
         return -1
@@ -242,8 +242,8 @@ class Handle:
 
     Parameters are those of ``struct numab_config``; ``nodes`` is a sequence of
     ``(nid, pages, min, low, high)``, ``cpu_nid`` one of node ids (-1: no such CPU), ``distance``
-    uint8 of shape (nr_nodes, nr_nodes).  ``place(tid)`` and ``balance(cpu, level, idle)`` are the
-    hooks; the latter returns NUMAB_BALANCE_* bits.
+    uint8 of shape (nr_nodes, nr_nodes).  ``place(tid)`` and ``balance(lb)``, with a
+    ``struct numab_lb *``, are the hooks; the latter returns NUMAB_BALANCE_* bits.
 
     Raises InvalidArgument or OutOfMemory with the core's own words.
     """
@@ -258,11 +258,11 @@ class Handle:
         seed: int = 0,
         external: bool = False,
         place: Callable[[int], None] | None = None,
-        balance: Callable[[int, int, int], int] | None = None,
+        balance: Callable[[Any], int] | None = None,
     ) -> None:
         self.pending: BaseException | None = None
         self.place = place or (lambda tid: None)
-        self.balance = balance or (lambda cpu, level, idle: 0)
+        self.balance = balance or (lambda lb: 0)
         self.filter: Callable[[Any, Any], None] | None = None
         self._self = ffi.new_handle(self)
         self._keep: dict[Any, Any] = {}

@@ -13,7 +13,8 @@
  *	cpu        run queues				stats      per-task and per-mm faults
  *	migrate    moving pages, every way to fail	scan       tick, task work, marks
  *	fault      the faults				queue      mbind, move_pages, migrate_pages
- *	sched      moves, affinity, sleep		balance    domains, the balance hook
+ *	sched      moves, affinity, sleep		groups     the busiest group of CPUs
+ *	pull       one balancing			balance    domains, when they are due
  *	task       fork, exec, exit			access     the hot loop
  *	program    steps: touch, sleep, barriers	feed       what tasks do next
  *	probe      looking without touching		check      every invariant
@@ -44,6 +45,7 @@
 #include "queue.c"
 #include "sched.c"
 #include "groups.c"
+#include "pull.c"
 #include "balance.c"
 #include "task.c"
 #include "access.c"
@@ -134,7 +136,7 @@ struct part {
 	void **at;
 	size_t bytes;
 };
-#define NR_PARTS 12
+#define NR_PARTS 13
 
 static void machine_parts(struct numab_machine *m, struct part *p)
 {
@@ -148,6 +150,7 @@ static void machine_parts(struct numab_machine *m, struct part *p)
 		{ (void **)&m->cpu_nid, sizeof(int32_t) * (size_t)m->nr_cpus },
 		{ (void **)&m->rqs, sizeof(struct numab_rq) * (size_t)m->nr_cpus },
 		{ (void **)&m->queues, sizeof(struct queue) * (size_t)m->nr_cpus },
+		{ (void **)&m->pinned_cpus, sizeof(uint64_t) * cpu_words(m) },
 		{ (void **)&m->matrix, sizeof(uint64_t) * ids * ids * 2 },
 		{ (void **)&m->node_stats, sizeof(uint64_t) * ids * NUMAB_NR_NODE_STATS },
 		{ (void **)&m->weights, ids },

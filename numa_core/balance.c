@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * balance.c - scheduling domains: when a CPU asks the host to balance its load, and when it
- * need not
+ * balance.c - scheduling domains: when a CPU balances which of its levels
  *
- * Linux: kernel/sched/fair.c of 3.7, rebalance_domains and idle_balance; load_balance itself is the
- * host's hook.
+ * Linux: kernel/sched/fair.c of 3.7, rebalance_domains and idle_balance.
  */
 #include "internal.h"
 
 #define MAX_DOMAINS 64
+#define MAX_INTERVAL_MS 1000000
+#define SD_FLAGS (NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE | NUMAB_SD_NUMA | NUMAB_SD_PREEMPT | \
+		  NUMAB_SD_HOST)
 
 static void domain_forget(struct numab_machine *m, struct domain *d)
 {
-	mem_free(m, d->group, sizeof(uint64_t) * cpu_words(m));
-	d->group = NULL;
+	mem_free(m, d->span, sizeof(uint64_t) * cpu_words(m));
+	d->span = NULL;
 }
 
 void domains_free(struct numab_machine *m, struct queue *q)
@@ -25,85 +26,11 @@ void domains_free(struct numab_machine *m, struct queue *q)
 	q->cap_domains = 0;
 }
 
-/* ---- is there anything to do? ---- */
+/* ---- when ---- */
 
 static int idle_cpu(const struct numab_machine *m, int cpu)
 {
 	return !m->rqs[cpu].nr_running;
-}
-
-/* The next CPU of a mask after @cpu, -1: none. */
-static int next_cpu(const struct numab_machine *m, const uint64_t *mask, int cpu)
-{
-	uint32_t words = cpu_words(m), i;
-	uint64_t word;
-	int bit;
-
-	for (i = (uint32_t)(cpu + 1) / 64; i < words; i++) {
-		word = mask[i];
-		if (i == (uint32_t)(cpu + 1) / 64)
-			word &= ~0ull << (cpu + 1) % 64;
-		if (!word)
-			continue;
-		for (bit = 0; !(word >> bit & 1); bit++)
-			;
-		return (int)i * 64 + bit;
-	}
-	return -1;
-}
-
-/* The first idle CPU of the group balances for all of it, else its first.  Linux:
- * update_sg_lb_stats. */
-static int balance_cpu(const struct numab_machine *m, const struct domain *d)
-{
-	int cpu;
-
-	for (cpu = next_cpu(m, d->group, -1); cpu >= 0; cpu = next_cpu(m, d->group, cpu))
-		if (idle_cpu(m, cpu))
-			return cpu;
-	return next_cpu(m, d->group, -1);
-}
-
-/* Could load_balance find anything?  The other ends of its search leave nothing but the state of a
- * balanced domain behind. */
-static int worth_asking(const struct numab_machine *m, const struct domain *d, int idle)
-{
-	struct numab_sd_stats stats;
-
-	numab_sd_stats(m->rqs, &d->groups, idle, NULL, &stats);
-	return stats.exit == NUMAB_LB_IMBALANCE || stats.exit == NUMAB_LB_FORCED;
-}
-
-/* ---- asking ---- */
-
-/* The end of load_balance for a balanced domain. */
-static void tune_up(struct domain *d)
-{
-	d->state.nr_balance_failed = 0;
-	if (d->state.balance_interval_ms < d->max_interval_ms)
-		d->state.balance_interval_ms *= 2;
-}
-
-/* NUMAB_BALANCE_* bits.  The hook may set domains, so that @level is looked up anew after it. */
-static int load_balance(struct numab_machine *m, int cpu, int level, int idle)
-{
-	struct domain *d = &m->queues[cpu].domains[level];
-	int answer;
-
-	d->state.nr_due++;
-	if (d->group && idle != NUMAB_CPU_NEWLY_IDLE && balance_cpu(m, d) != cpu) {
-		tune_up(d);
-		return NUMAB_BALANCE_STOP;
-	}
-	if ((d->group || idle == NUMAB_CPU_NEWLY_IDLE) && !worth_asking(m, d, idle)) {
-		tune_up(d);
-		return 0;
-	}
-	d->state.nr_called++;
-	answer = m->balance(m->balance_ud, m, cpu, level, idle);
-	if (answer < 0)
-		m->hook_failed = 1;
-	return answer < 0 ? NUMAB_BALANCE_STOP : answer;
 }
 
 static uint64_t to_ticks(const struct numab_machine *m, uint64_t ms)
@@ -183,11 +110,11 @@ void balance_cpus(struct numab_machine *m)
 		int went_idle = m->queues[cpu].went_idle;
 
 		m->queues[cpu].went_idle = 0;
-		if (went_idle && m->balance && idle_cpu(m, cpu))
+		if (went_idle && idle_cpu(m, cpu))
 			idle_balance(m, cpu, now);
 	}
-	for (cpu = 0; m->balance && cpu < m->nr_cpus && !m->hook_failed; cpu++)
-		if (now >= m->queues[cpu].next_balance)
+	for (cpu = 0; cpu < m->nr_cpus && !m->hook_failed; cpu++)
+		if (m->queues[cpu].nr_domains && now >= m->queues[cpu].next_balance)
 			rebalance_domains(m, cpu, now);
 }
 
@@ -202,17 +129,20 @@ static int check_domain(struct numab_machine *m, int level, const struct numab_d
 			    nr < MAX_DOMAINS ? nr : MAX_DOMAINS - 1);
 	if (!d)
 		return 0;
-	if (d->flags & ~(uint32_t)(NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE))
+	if (d->flags & ~(uint32_t)SD_FLAGS)
 		return fail(m, NUMAB_EINVAL, "domain flags 0x%x, permitted bits 0x%x", d->flags,
-			    NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE);
-	if (!d->max_interval_ms || d->max_interval_ms > 1000000)
-		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..1000000",
-			    d->max_interval_ms);
-	if (!d->balance_interval_ms || d->balance_interval_ms > 1000000)
-		return fail(m, NUMAB_EINVAL, "a first interval of %u ms, permitted 1..1000000",
-			    d->balance_interval_ms);
+			    SD_FLAGS);
+	if (!d->max_interval_ms || d->max_interval_ms > MAX_INTERVAL_MS)
+		return fail(m, NUMAB_EINVAL, "a longest interval of %u ms, permitted 1..%d",
+			    d->max_interval_ms, MAX_INTERVAL_MS);
+	if (!d->min_interval_ms || d->min_interval_ms > MAX_INTERVAL_MS)
+		return fail(m, NUMAB_EINVAL, "a shortest interval of %u ms, permitted 1..%d",
+			    d->min_interval_ms, MAX_INTERVAL_MS);
 	if (!d->busy_factor || d->busy_factor > 1000)
 		return fail(m, NUMAB_EINVAL, "busy factor %u, permitted 1..1000", d->busy_factor);
+	if (d->cache_nice_tries > 1000)
+		return fail(m, NUMAB_EINVAL, "cache_nice_tries %u, permitted 0..1000",
+			    d->cache_nice_tries);
 	return check_groups(m, &d->groups, cpu);
 }
 
@@ -220,7 +150,7 @@ int numab_set_domain(struct numab_machine *m, int cpu, int level, const struct n
 {
 	struct domain d;
 	struct queue *q;
-	int err = 0;
+	int err;
 
 	if (!m)
 		return NUMAB_EINVAL;
@@ -238,21 +168,22 @@ int numab_set_domain(struct numab_machine *m, int cpu, int level, const struct n
 		q->cap_domains = level + 4;
 	}
 	memset(&d, 0, sizeof(d));
-	if (in->group) {
-		d.group = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * cpu_words(m));
-		if (!d.group)
-			return no_memory(m);
-		err = cpus_copy(m, in->group, in->nr_mask_words, d.group);
-	}
+	d.span = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * cpu_words(m));
+	if (!d.span)
+		return no_memory(m);
+	err = cpus_copy(m, in->span, in->nr_mask_words, d.span);
+	if (!err && !cpu_bit(d.span, cpu))
+		err = fail(m, NUMAB_EINVAL, "the span of CPU %d's domain does not hold it", cpu);
 	if (err) {
 		domain_forget(m, &d);
 		return err;
 	}
 	d.groups = in->groups;
 	d.flags = in->flags;
+	d.min_interval_ms = d.state.balance_interval_ms = in->min_interval_ms;
 	d.max_interval_ms = in->max_interval_ms;
 	d.busy_factor = in->busy_factor;
-	d.state.balance_interval_ms = in->balance_interval_ms;
+	d.cache_nice_tries = in->cache_nice_tries;
 	d.state.last_balance = m->now_ns / m->tick_ns;
 	if (level < q->nr_domains)
 		domain_forget(m, &q->domains[level]);

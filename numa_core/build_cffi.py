@@ -26,8 +26,7 @@ ffi.cdef(declarations((HERE / "numab.h").read_text(encoding="utf-8")))
 ffi.cdef(
     """
     extern "Python" int numab_py_place(void *ud, struct numab_machine *m, int tid);
-    extern "Python" int numab_py_balance(void *ud, struct numab_machine *m, int cpu, int level,
-                                         int idle);
+    extern "Python" int numab_py_balance(void *ud, struct numab_machine *m, struct numab_lb *lb);
     extern "Python" void numab_py_filter(void *ud, const struct numab_fault *fault,
                                          struct numab_verdict *verdict);
     """

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * groups.c - the numbers of a domain's groups of CPUs, and which group is the busiest
+ * groups.c - the numbers of a domain's groups of CPUs, which group is the busiest, and how much
+ * load to pull from which of its queues
  *
- * Linux: kernel/sched/fair.c of 3.7, update_sg_lb_stats, update_sd_lb_stats and the beginning of
- * find_busiest_group; the off-node counts are patch 28's.  What is then pulled is the host's.
+ * Linux: kernel/sched/fair.c of 3.7, update_sg_lb_stats, update_sd_lb_stats, find_busiest_group,
+ * calculate_imbalance, fix_small_imbalance, find_busiest_queue; the off-node counts and the choice
+ * of a queue by them are patches 27 and 28's.  All of it reads, nothing of it moves.
  */
 #include "internal.h"
 
-#define POWER_SCALE 1024
-
-static int in_cpus(const uint64_t *mask, int cpu)
-{
-	return mask[cpu / 64] >> (cpu % 64) & 1;
-}
+#define POWER_SCALE 1024ull
+#define LOAD_SCALE 1024ull
+#define MAX_POWER (1ull << 32)
 
 static int holds(const struct numab_groups *g, uint32_t at, int cpu)
 {
@@ -50,7 +49,7 @@ static void sg_stats(const struct numab_rq *rqs, const struct numab_groups *g, u
 		const struct numab_rq *rq = &rqs[g->cpus[i]];
 		uint64_t load;
 
-		if (excluded && in_cpus(excluded, g->cpus[i]))
+		if (excluded && cpu_bit(excluded, g->cpus[i]))
 			continue;
 		load = biased_load(rq, idx, local);
 		s->load += load;
@@ -75,6 +74,66 @@ static void sg_stats(const struct numab_rq *rqs, const struct numab_groups *g, u
 	s->has_capacity = s->capacity > s->nr_running;
 }
 
+/* ---- how much to move ---- */
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The average weight of a task here. */
+static uint64_t task_weight(uint64_t weight, int nr_running)
+{
+	return nr_running ? weight / (uint64_t)nr_running : 0;
+}
+
+/* Too little to move one task: move one all the same if that gains throughput.  @dst: the queue
+ * that pulls, @task: weight of one of the busiest group's.  Linux: fix_small_imbalance. */
+static uint64_t fix_small_imbalance(const struct numab_sd_stats *s, const struct numab_rq *dst,
+				    uint64_t task, uint64_t imbalance)
+{
+	const struct numab_sg_stats *here = &s->local, *busy = &s->busiest;
+	uint64_t here_task, now, after = 0, gain, scaled = task * POWER_SCALE / busy->power;
+	unsigned imbn = 2;
+
+	if (here->nr_running) {
+		here_task = task_weight(here->weight, here->nr_running);
+		imbn = task > here_task ? 1 : 2;
+	} else {
+		here_task = task_weight(dst->load_weight, dst->nr_running);
+	}
+	if (busy->avg_load - here->avg_load + scaled >= scaled * imbn)
+		return task;
+	now = busy->power * min64(task, busy->avg_load) +
+	      here->power * min64(here_task, here->avg_load);
+	if (busy->avg_load > scaled)
+		after = busy->power * min64(task, busy->avg_load - scaled);
+	gain = min64(busy->avg_load * busy->power, task * POWER_SCALE) / here->power;
+	after += here->power * min64(here_task, here->avg_load + gain);
+	return after / POWER_SCALE > now / POWER_SCALE ? task : imbalance;
+}
+
+/* So much that nobody ends beyond the average.  Unsigned, wrapping where the kernel's does.  Linux:
+ * calculate_imbalance. */
+static uint64_t calculate_imbalance(const struct numab_sd_stats *s, const struct numab_rq *dst)
+{
+	const struct numab_sg_stats *here = &s->local, *busy = &s->busiest;
+	uint64_t task = task_weight(busy->weight, busy->nr_running), above = UINT64_MAX, imbalance;
+
+	if (busy->imbalanced)
+		task = min64(task, s->avg_load);
+	if (busy->avg_load < s->avg_load)
+		return fix_small_imbalance(s, dst, task, 0);
+	if (!busy->imbalanced)
+		above = (uint64_t)(int64_t)(busy->nr_running - busy->capacity) *
+			(LOAD_SCALE * POWER_SCALE) / busy->power;
+	imbalance = min64(min64(busy->avg_load - s->avg_load, above) * busy->power,
+			  (s->avg_load - here->avg_load) * here->power) / POWER_SCALE;
+	return imbalance < task ? fix_small_imbalance(s, dst, task, imbalance) : imbalance;
+}
+
+/* ---- which group ---- */
+
 /* Before the looks at imbalance_pct and idle CPUs. */
 static int first_exits(const struct numab_sd_stats *s, int idle)
 {
@@ -88,8 +147,21 @@ static int first_exits(const struct numab_sd_stats *s, int idle)
 	return s->local.avg_load >= s->avg_load ? NUMAB_LB_ABOVE_AVERAGE : NUMAB_LB_IMBALANCE;
 }
 
-void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *g, int idle,
-		    const uint64_t *excluded, struct numab_sd_stats *out)
+/* The last two looks, whose yes the bias may overrule. */
+static int balanced(const struct numab_groups *g, const struct numab_sd_stats *s, int idle)
+{
+	const uint32_t *starts = &g->starts[s->busiest.group];
+
+	if (idle == NUMAB_CPU_IDLE)
+		return s->local.idle_cpus <= s->busiest.idle_cpus + 1 &&
+		       s->busiest.nr_running <= (int)(starts[1] - starts[0]) ?
+			       NUMAB_LB_IDLE_ENOUGH : NUMAB_LB_IMBALANCE;
+	return 100 * s->busiest.avg_load <= g->imbalance_pct * s->local.avg_load ?
+		       NUMAB_LB_WITHIN_PCT : NUMAB_LB_IMBALANCE;
+}
+
+static void sd_stats(const struct numab_rq *rqs, const struct numab_groups *g, int cpu,
+		     uint32_t idx, const uint64_t *excluded, struct numab_sd_stats *out)
 {
 	uint64_t load = 0, power = 0, max_load = 0;
 	struct numab_sg_stats s;
@@ -98,9 +170,9 @@ void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *g, in
 	memset(out, 0, sizeof(*out));
 	out->local.group = out->busiest.group = out->numa.group = -1;
 	for (i = 0; i < g->nr_groups; i++) {
-		int local = holds(g, at, g->cpu);
+		int local = holds(g, at, cpu);
 
-		sg_stats(rqs, g, at, g->load_idx[idle], local, excluded, &s);
+		sg_stats(rqs, g, at, idx, local, excluded, &s);
 		load += s.load;
 		power += s.power;
 		at = at + 1 < g->nr_groups ? at + 1 : 0;
@@ -119,44 +191,99 @@ void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *g, in
 		}
 	}
 	out->avg_load = POWER_SCALE * load / power;
+}
+
+void numab_find_busiest_group(const struct numab_rq *rqs, const struct numab_groups *g, int cpu,
+			      int idle, const uint64_t *excluded, struct numab_sd_stats *out)
+{
+	sd_stats(rqs, g, cpu, g->load_idx[idle], excluded, out);
 	out->exit = first_exits(out, idle);
+	if (out->exit == NUMAB_LB_IMBALANCE)
+		out->exit = balanced(g, out, idle);
+	if (out->exit == NUMAB_LB_IMBALANCE || out->exit == NUMAB_LB_FORCED)
+		out->imbalance = calculate_imbalance(out, &rqs[cpu]);
+}
+
+int numab_find_busiest_queue(const struct numab_rq *rqs, const struct numab_groups *g, int group,
+			     uint64_t imbalance, int numa_queue, const uint64_t *excluded)
+{
+	uint64_t max_load = 0, load;
+	int busiest = -1;
+	uint32_t i;
+
+	for (i = g->starts[group]; i < g->starts[group + 1]; i++) {
+		int cpu = g->cpus[i];
+		uint32_t power = g->cpu_power[cpu];
+
+		if (excluded && cpu_bit(excluded, cpu))
+			continue;
+		if (numa_queue) {
+			if (rqs[cpu].offnode_running)
+				return cpu;
+			continue;
+		}
+		load = rqs[cpu].load_weight;
+		if (((power + POWER_SCALE / 2) / POWER_SCALE || g->share_cpupower) &&
+		    rqs[cpu].nr_running == 1 && load > imbalance)
+			continue;
+		load = load * POWER_SCALE / power;
+		if (load > max_load) {
+			busiest = cpu;
+			max_load = load;
+		}
+	}
+	return busiest;
 }
 
 /* ---- are they groups at all? ---- */
 
+static int check_group(struct numab_machine *m, const struct numab_groups *g, uint32_t i)
+{
+	uint32_t k;
+
+	if (g->starts[i + 1] <= g->starts[i] ||
+	    g->starts[i + 1] - g->starts[i] > (uint32_t)m->nr_cpus)
+		return fail(m, NUMAB_EINVAL, "group %u holds cpus[%u..%u], permitted 1..%d CPUs", i,
+			    g->starts[i], g->starts[i + 1], m->nr_cpus);
+	if (!g->power[i] || g->power[i] > MAX_POWER)
+		return fail(m, NUMAB_EINVAL, "group %u of power %llu, permitted 1..2^32", i,
+			    (ull)g->power[i]);
+	if (g->capacity[i] > INT32_MAX)
+		return fail(m, NUMAB_EINVAL, "group %u of capacity %u, permitted 0..2^31-1", i,
+			    g->capacity[i]);
+	for (k = g->starts[i]; k < g->starts[i + 1]; k++) {
+		if (check_cpu(m, g->cpus[k]))
+			return NUMAB_EINVAL;
+		if (!g->cpu_power[g->cpus[k]])
+			return fail(m, NUMAB_EINVAL, "CPU %d of power 0, permitted 1..2^32-1",
+				    g->cpus[k]);
+	}
+	return 0;
+}
+
 int check_groups(struct numab_machine *m, const struct numab_groups *g, int cpu)
 {
-	uint32_t i, k;
+	uint32_t i;
 
-	if (!g->starts || !g->cpus || !g->power || !g->capacity)
-		return fail(m, NUMAB_EINVAL, "groups without starts, cpus, power or capacity");
-	if (g->cpu != cpu)
-		return fail(m, NUMAB_EINVAL, "groups of CPU %d in a domain of CPU %d", g->cpu, cpu);
+	if (!g->starts || !g->cpus || !g->turn || !g->power || !g->capacity || !g->cpu_power)
+		return fail(m, NUMAB_EINVAL,
+			    "groups without starts, cpus, turn, power, capacity or cpu_power");
 	if (!g->nr_groups || g->nr_groups > (uint32_t)m->nr_cpus)
 		return fail(m, NUMAB_EINVAL, "%u groups, permitted 1..%d", g->nr_groups,
 			    m->nr_cpus);
 	if (g->first >= g->nr_groups)
 		return fail(m, NUMAB_EINVAL, "group %u is the first, permitted 0..%u", g->first,
 			    g->nr_groups - 1);
+	if (g->imbalance_pct < 100 || g->imbalance_pct > 1000)
+		return fail(m, NUMAB_EINVAL, "imbalance_pct %u, permitted 100..1000",
+			    g->imbalance_pct);
 	for (i = 0; i < 3; i++)
 		if (g->load_idx[i] > NUMAB_CPU_LOADS)
 			return fail(m, NUMAB_EINVAL, "load index %u, permitted 0..%d",
 				    g->load_idx[i], NUMAB_CPU_LOADS);
-	for (i = 0; i < g->nr_groups; i++) {
-		if (g->starts[i + 1] <= g->starts[i] ||
-		    g->starts[i + 1] - g->starts[i] > (uint32_t)m->nr_cpus)
-			return fail(m, NUMAB_EINVAL, "group %u holds cpus[%u..%u], permitted "
-				    "1..%d CPUs", i, g->starts[i], g->starts[i + 1], m->nr_cpus);
-		if (!g->power[i] || g->power[i] > 1ull << 32)
-			return fail(m, NUMAB_EINVAL, "group %u of power %llu, permitted 1..2^32", i,
-				    (ull)g->power[i]);
-		if (g->capacity[i] > INT32_MAX)
-			return fail(m, NUMAB_EINVAL, "group %u of capacity %u, permitted 0..2^31-1",
-				    i, g->capacity[i]);
-		for (k = g->starts[i]; k < g->starts[i + 1]; k++)
-			if (check_cpu(m, g->cpus[k]))
-				return NUMAB_EINVAL;
-	}
+	for (i = 0; i < g->nr_groups; i++)
+		if (check_group(m, g, i))
+			return NUMAB_EINVAL;
 	return holds(g, g->first, cpu) ? 0 :
 	       fail(m, NUMAB_EINVAL, "group %u is the first of CPU %d and does not hold it",
 		    g->first, cpu);

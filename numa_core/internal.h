@@ -3,9 +3,9 @@
  * internal.h - private structures of the core and its inline hot path
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
- *	_core > probe > feed > program > access > task > balance > groups > sched > queue >
- *	fault, scan > migrate > stats > cpu > pages > mempolicy > mmap > object > mm > tunable >
- *	node > pattern > event > alloc
+ *	_core > probe > feed > program > access > task > balance > pull > groups > sched >
+ *	queue > fault, scan > migrate > stats > cpu > pages > mempolicy > mmap > object > mm >
+ *	tunable > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -255,6 +255,7 @@ struct cursor {
 	int in_epoch;
 };
 
+enum hook_failure { HOOK_FAILED = 1, HOOK_FAILED_SAID /* errmsg tells */ };
 enum task_state { TASK_RUNNABLE, TASK_ASLEEP, TASK_EXITED };
 
 struct task {
@@ -302,9 +303,9 @@ struct node {
 
 struct domain {
 	struct numab_domain_state state;
-	uint32_t flags, max_interval_ms, busy_factor;
+	uint32_t flags, min_interval_ms, max_interval_ms, busy_factor, cache_nice_tries;
 	struct numab_groups groups; /* its arrays are the host's */
-	uint64_t *group; /* [cpu_words(m)], NULL: the hook knows whose turn it is */
+	uint64_t *span; /* [cpu_words(m)] */
 };
 
 /* What a CPU's queue has beside its public struct numab_rq. */
@@ -429,10 +430,12 @@ struct numab_machine {
 	int ring_lossless;
 	uint64_t ring_vpn, ring_end, ring_kinds;
 
-	int hook_failed;
+	int hook_failed; /* enum hook_failure, or 0 */
 	int homes_unqueued; /* on-node and off-node counts are wrong, as posted (home_requeue) */
 	int busy;      /* accesses are under way: tasks are not moved under them */
 	int nr_moving; /* moves that wait */
+	int balancing; /* a CPU pulls tasks; its hook may not balance another */
+	uint64_t *pinned_cpus; /* [cpu_words(m)], all clear between balancings */
 	numab_place_fn place;
 	void *place_ud;
 	numab_balance_fn balance;
@@ -558,6 +561,7 @@ NUMAB_FUNC void cut_borders(struct numab_machine *m, struct mm *mm, uint64_t sta
 
 /* ---- sched.c ---- */
 NUMAB_FUNC int check_cpu(struct numab_machine *m, int cpu);
+NUMAB_FUNC void ask_move(struct numab_machine *m, struct task *t, int cpu);
 NUMAB_FUNC int check_cpu_allowed(struct numab_machine *m, const struct task *t, int cpu);
 NUMAB_FUNC int cpus_copy(struct numab_machine *m, const uint64_t *mask, uint32_t nr_words,
 			 uint64_t *out);
@@ -570,6 +574,9 @@ NUMAB_FUNC int check_groups(struct numab_machine *m, const struct numab_groups *
 /* ---- balance.c ---- */
 NUMAB_FUNC void domains_free(struct numab_machine *m, struct queue *q);
 NUMAB_FUNC void balance_cpus(struct numab_machine *m);
+
+/* ---- pull.c ---- */
+NUMAB_FUNC int load_balance(struct numab_machine *m, int cpu, int level, int idle);
 
 /* ---- task.c ---- */
 NUMAB_FUNC void cursor_free(struct numab_machine *m, struct cursor *c);
@@ -734,6 +741,11 @@ static inline struct task *task_get(const struct numab_machine *m, int tid)
 static inline struct mm *mm_get(const struct numab_machine *m, int pid)
 {
 	return m && pid > 0 && pid < m->nr_slots ? m->ids[pid].mm : NULL;
+}
+
+static inline int cpu_bit(const uint64_t *mask, int cpu)
+{
+	return mask[cpu / 64] >> (cpu % 64) & 1;
 }
 
 /* 64-bit words of a mask of CPUs. */

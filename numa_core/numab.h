@@ -98,10 +98,11 @@ typedef void *(*numab_alloc_fn)(void *ud, void *ptr, size_t old_bytes, size_t ne
  * Return 0, or non-zero to end the run at the next safe point with NUMAB_EHOST. */
 typedef int (*numab_place_fn)(void *ud, struct numab_machine *m, int tid);
 
-/* Balance the load of a scheduling domain: see numab_set_domain().  @idle: enum numab_cpu_idle.
- * The same calls are permitted, and take effect at once.  Returns 0 or NUMAB_BALANCE_* bits, or a
- * negative number to end the run with NUMAB_EHOST.  Linux: load_balance. */
-typedef int (*numab_balance_fn)(void *ud, struct numab_machine *m, int cpu, int level, int idle);
+/* Asked about a balancing under way: see numab_set_domain().  Permits the same calls, which take
+ * effect at once.  Returns 0 or NUMAB_BALANCE_* bits, or a negative number to end the run with
+ * NUMAB_EHOST. */
+struct numab_lb;
+typedef int (*numab_balance_fn)(void *ud, struct numab_machine *m, struct numab_lb *lb);
 
 /* A node.  watermarks all 0: computed from pages as Linux does (min_free_kbytes). Unit: pages. */
 struct numab_node {
@@ -130,7 +131,7 @@ struct numab_config {
 	void *alloc_ud;
 	numab_place_fn place;         /* NULL: tasks stay */
 	void *place_ud;
-	numab_balance_fn balance;     /* NULL: no load balancing */
+	numab_balance_fn balance;     /* NULL: what it is asked for does not happen */
 	void *balance_ud;
 };
 
@@ -392,17 +393,19 @@ enum numab_cpu_idle { NUMAB_CPU_IDLE, NUMAB_CPU_NOT_IDLE, NUMAB_CPU_NEWLY_IDLE }
 /* The groups of a domain as one of its CPUs sees them.  Group g holds cpus[starts[g]] up to
  * cpus[starts[g + 1]]; groups may overlap.  Linux: struct sched_group, a ring of them. */
 struct numab_groups {
-	int32_t cpu;
 	uint32_t nr_groups;
 	uint32_t first;              /* group at which the CPU begins its way round: its own */
 	uint32_t prefer_sibling;     /* the level below has SD_PREFER_SIBLING */
+	uint32_t share_cpupower;     /* SD_SHARE_CPUPOWER: less than a core takes a task too */
 	uint32_t load_idx[3];        /* by enum numab_cpu_idle, 0..NUMAB_CPU_LOADS: i looks at
 				      * averages over 2^(i - 1) ticks too, 0 only at now */
-	uint32_t reserved;
+	uint32_t imbalance_pct;      /* so much busier is not worth a move, 100..1000 */
 	const uint32_t *starts;      /* [nr_groups + 1] */
 	const int32_t *cpus;
+	const uint8_t *turn;         /* along with cpus: may that CPU balance for that group? */
 	const uint64_t *power;       /* [nr_groups], 1024 a core */
 	const uint32_t *capacity;    /* [nr_groups] tasks that run side by side */
+	const uint32_t *cpu_power;   /* by CPU id */
 };
 /* A group's numbers.  Linux: struct sg_lb_stats, with patch 28's counts. */
 struct numab_sg_stats {
@@ -420,44 +423,55 @@ struct numab_sg_stats {
 	int32_t offnode_running;
 	int32_t onnode_running;
 };
-enum numab_lb_exit {             /* how the search for the busiest group went */
-	NUMAB_LB_IMBALANCE,          /* on to the looks at imbalance_pct and idle CPUs */
-	NUMAB_LB_FORCED,             /* pull, whatever these say */
+enum numab_lb_exit {             /* how the search for the busiest group ends */
+	NUMAB_LB_IMBALANCE,          /* pull from it */
+	NUMAB_LB_FORCED,             /* the same, whatever the averages say */
 	NUMAB_LB_NO_BUSIEST,         /* these three are ways out that do not ask patch 28's bias */
 	NUMAB_LB_ABOVE_BUSIEST,
-	NUMAB_LB_ABOVE_AVERAGE
+	NUMAB_LB_ABOVE_AVERAGE,
+	NUMAB_LB_IDLE_ENOUGH,        /* balanced: the bias may still find something to trade */
+	NUMAB_LB_WITHIN_PCT
 };
 /* A domain's numbers.  Linux: struct sd_lb_stats; numa: the first other group with a task off its
  * home node (patch 28). */
 struct numab_sd_stats {
 	struct numab_sg_stats local, busiest, numa;
 	uint64_t avg_load;           /* of all groups together */
+	uint64_t imbalance;          /* load to move; 0 unless the exit is one of the first two */
 	int32_t exit;                /* enum numab_lb_exit */
 	int32_t reserved;
 };
-/* Go round the groups and find the busiest.  @excluded: a bit for each CPU whose tasks are out of
- * reach, NULL: none.  Reads the queues of the CPUs named, changes nothing, checks nothing.  Linux:
- * update_sd_lb_stats and the beginning of find_busiest_group. */
-void numab_sd_stats(const struct numab_rq *rqs, const struct numab_groups *groups, int idle,
-		    const uint64_t *excluded, struct numab_sd_stats *out);
+/* Go round the groups, from @cpu's own on, and find the busiest and how much to pull from it.
+ * @excluded: a bit for each CPU whose tasks are out of reach, NULL: none.  Reads the queues of the
+ * CPUs named, changes nothing, checks nothing.  Linux: find_busiest_group. */
+void numab_find_busiest_group(const struct numab_rq *rqs, const struct numab_groups *groups,
+			      int cpu, int idle, const uint64_t *excluded,
+			      struct numab_sd_stats *out);
+/* The CPU of a group to pull from, -1: none.  @numa_queue: the first with tasks off their home node
+ * (patch 28), else the one with most load for its power, but no lone task heavier than @imbalance.
+ * Linux: find_busiest_queue. */
+int numab_find_busiest_queue(const struct numab_rq *rqs, const struct numab_groups *groups,
+			     int group, uint64_t imbalance, int numa_queue,
+			     const uint64_t *excluded);
 
-/* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the balance hook is
- * asked to pull tasks to the CPU. */
+/* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the core pulls tasks
+ * to the CPU. */
 #define NUMAB_SD_NEWIDLE 1     /* also when the CPU has just run out of work */
 #define NUMAB_SD_SHARE_CACHE 2 /* a task that wakes while others run where it slept looks here for
 				* idle CPUs, from the highest such level down */
+#define NUMAB_SD_NUMA 4        /* patch 28's bias may trade tasks here: the hook is asked */
+#define NUMAB_SD_PREEMPT 8     /* CONFIG_PREEMPT: a newly idle CPU takes one task and no more */
+#define NUMAB_SD_HOST 16       /* the hook balances instead of the core */
 struct numab_domain {
 	uint32_t flags;              /* NUMAB_SD_* */
+	uint32_t min_interval_ms;    /* the first one, and after an imbalance was found */
 	uint32_t max_interval_ms;    /* a balanced domain's interval doubles while it is below */
-	uint32_t balance_interval_ms; /* the first one */
 	uint32_t busy_factor;        /* while the CPU is busy the interval is so much longer */
+	uint32_t cache_nice_tries;   /* failures in a row after which hot tasks move too */
+	uint32_t nr_mask_words;
 	struct numab_groups groups;  /* its arrays stay the caller's, in place and unchanged until
 				      * the level is set anew or forgotten */
-	uint32_t nr_mask_words;
-	uint32_t reserved;
-	const uint64_t *group;       /* bit c for CPU c: those of its own group that may balance for
-				      * it (copied); NULL: let the hook find out, and call it
-				      * whenever the interval has passed */
+	const uint64_t *span;        /* bit c for CPU c: those of the domain (copied) */
 };
 /* Set a level; @domain NULL: forget it and those above.  Levels have no gaps; at most 64.  The
  * state of the level starts anew, as if it had been balanced now.
@@ -465,14 +479,35 @@ struct numab_domain {
  * At the end of every tick, after the scans: first CPUs in ascending order that ran out of work in
  * it go up their levels with NUMAB_SD_NEWIDLE until something was pulled.  Then, ascending, every
  * CPU looks at each level whose interval has passed (busy CPUs at busy_factor times the interval).
- * Only the first idle CPU of its group, or else the group's first, goes on from there; the others
- * stop at this level.  The hook is called unless numab_sd_stats() ends in one of the last three
- * ways; then the level's state changes as it does for a balanced domain.  NUMAB_EINVAL,
- * NUMAB_ENOMEM.  Linux: rebalance_domains, idle_balance. */
+ * Only the first idle CPU of each group that holds it, or else the group's first, goes on from
+ * there; the others stop at this level.
+ *
+ * The core balances as Linux 3.7 with patches 27 and 28 does, and moves tasks at once; those off
+ * their home nodes first, and to a busy CPU none that gets no nearer to its home
+ * (NUMA_HOMENODE_PULL, NUMA_HOMENODE_PREFERRED).  Where a domain with NUMAB_SD_NUMA is balanced
+ * (the last two ways to end the search) and another group has tasks off their home nodes, the hook
+ * decides whether to trade: patch 28's check_numa_busiest_group.  With NUMAB_SD_HOST the hook is
+ * called in place of all this, unless the search ends in one of the three ways out in the middle;
+ * then, as always, the state changes as for a balanced domain.  NUMAB_EINVAL, NUMAB_ENOMEM.
+ * Linux: rebalance_domains, idle_balance, load_balance. */
 int numab_set_domain(struct numab_machine *m, int cpu, int level,
 		     const struct numab_domain *domain);
-#define NUMAB_BALANCE_MOVED 1 /* tasks came: a CPU that was idle is busy now */
-#define NUMAB_BALANCE_STOP 2  /* not this CPU's turn: leave the levels above alone */
+#define NUMAB_BALANCE_MOVED 1 /* host: tasks came, so that a CPU that was idle is busy now */
+#define NUMAB_BALANCE_STOP 2  /* host: leave the levels above alone */
+#define NUMAB_BALANCE_PULL 4  /* trade: group and imbalance are given, pull from there */
+/* Balance one level of a CPU now, whatever its interval says.  @idle: enum numab_cpu_idle.  Returns
+ * NUMAB_BALANCE_MOVED and NUMAB_BALANCE_STOP bits.  NUMAB_EINVAL; NUMAB_EBUSY in a balance hook;
+ * NUMAB_EHOST.  Linux: load_balance. */
+int numab_load_balance(struct numab_machine *m, int cpu, int level, int idle);
+/* What the hook is asked about. */
+struct numab_lb {
+	int32_t cpu;                 /* that pulls */
+	int32_t level;
+	int32_t idle;                /* enum numab_cpu_idle */
+	int32_t group;               /* out: index of the group to pull off-node tasks from */
+	uint64_t imbalance;          /* out: load to move, 1..2^62 */
+	struct numab_sd_stats stats; /* of the search */
+};
 /* What a level remembers.  The hook reads and writes it in place; valid until the level is set
  * again.  NULL: no such CPU or level. */
 struct numab_domain_state {
@@ -480,7 +515,7 @@ struct numab_domain_state {
 	uint32_t balance_interval_ms;
 	uint32_t nr_balance_failed;
 	uint64_t nr_due;             /* times the interval had passed, and newly idle ones */
-	uint64_t nr_called;          /* of these, calls of the hook */
+	uint64_t nr_called;          /* of these, with a question to the hook */
 };
 struct numab_domain_state *numab_domain_state(const struct numab_machine *m, int cpu, int level);
 

@@ -59,7 +59,7 @@ void apply_task_moves(struct numab_machine *m)
 }
 
 /* A move that waits is replaced.  There is room on the new queue. */
-static void ask_move(struct numab_machine *m, struct task *t, int cpu)
+void ask_move(struct numab_machine *m, struct task *t, int cpu)
 {
 	forget_move(m, t);
 	t->next_cpu = cpu;
@@ -144,7 +144,7 @@ static int fallback_cpu(const struct numab_machine *m, const struct task *t, con
 	int cpu, first = -1;
 
 	for (cpu = 0; cpu < m->nr_cpus; cpu++) {
-		if (!(mask[cpu / 64] >> (cpu % 64) & 1))
+		if (!cpu_bit(mask, cpu))
 			continue;
 		if (m->cpu_nid[cpu] == t->nid)
 			return cpu;
@@ -204,7 +204,7 @@ int numab_task_set_affinity(struct numab_machine *m, int tid, const uint64_t *ma
 		if (!copy)
 			return no_memory(m);
 		err = cpus_copy(m, mask, nr_words, copy);
-		if (!err && !(copy[cpu / 64] >> (cpu % 64) & 1)) {
+		if (!err && !cpu_bit(copy, cpu)) {
 			cpu = fallback_cpu(m, t, copy);
 			if (rq_reserve(m, cpu))
 				err = no_memory(m);

@@ -26,9 +26,13 @@ void decide(struct fault_ctx *c, int reason)
 /* The end of a call in which a hook may have failed: the host is told once. */
 int hook_result(struct numab_machine *m, int err)
 {
-	if (!m->hook_failed)
-		return err;
+	int failed = m->hook_failed;
+
 	m->hook_failed = 0;
+	if (!failed)
+		return err;
+	if (failed == HOOK_FAILED_SAID)
+		return NUMAB_EHOST;
 	return fail(m, NUMAB_EHOST, "a hook of the host's failed");
 }
 
@@ -100,7 +104,7 @@ static void task_numa_placement(struct numab_machine *m, struct task *t)
 	if (!m->place)
 		return;
 	if (m->place(m->place_ud, m, t->tid))
-		m->hook_failed = 1;
+		m->hook_failed = HOOK_FAILED;
 	else if (t->home == home && t->next_cpu == next_cpu)
 		sched_event(m, NUMAB_EV_SCHED_STICK, t, t->cpu, t->cpu, 0);
 }

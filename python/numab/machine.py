@@ -18,7 +18,7 @@ from .arguments import CPU, ID, U32, U64, choice, flag, names, records, shown, w
 from .mempolicy import era_named
 from .policies import HomeNode, Policy, check_policy
 from .process import Process
-from .sched import Scheduler, answer, scheduler_of
+from .sched import Scheduler, scheduler_of
 from .syscalls.state import MemoryState
 from .task import ROWS_FROM, Task
 from .topology import Topology
@@ -162,14 +162,14 @@ class Machine:
         self.policy = policy  # type: ignore[assignment]
         self._home_node = HomeNode(self._h, topology) if chosen else None
         if chosen:
-            self._balancer = chosen.attach(self._h, topology)
+            self._bias = chosen.attach(self._h, topology)
         #: Live counters by kernel name.
         self.counters = Counters(self._h)
         self._reasons = self._h.view(lib.numab_reasons(self._h.m), (len(_REASONS),))
         self.nr_node_ids: int = lib.numab_nr_node_ids(self._h.m)
 
-    def _balance(self, cpu: int, level: int, idle: int) -> int:
-        return answer(self._balancer, cpu, level, idle)
+    def _balance(self, lb: Any) -> int:
+        return self._bias.answer(lb)
 
     def _place(self, tid: int) -> None:
         if self._policy is not None:

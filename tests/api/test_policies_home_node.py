@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.placement import find_placement
 
+from numa_core import ffi, lib
 from numab import Machine, Node, Topology
 from numab.policies.home_node import HomeNode
+from numab.sched import Scheduler
 
 VPN, PAGE, MS = 0x10000, 4096, 1_000_000
 
@@ -48,8 +50,9 @@ class Crowd:
         return task
 
     def start(self):
-        """Let every CPU choose whom it runs."""
-        self.m._h.balance = lambda *call: 0
+        """Let every CPU choose whom it runs; nothing is balanced."""
+        for cpu in self.topology.cpus:
+            self.m._h.check(lib.numab_set_domain(self.m._h.m, cpu, 0, ffi.NULL))
         self.m.run(self.m.now_ns + self.m.tick_ns)
         return HomeNode(self.m._h, self.topology)
 
@@ -113,12 +116,11 @@ def test_the_load_balancer_brings_them_home():
     for cpu, faults in ((0, (0, 9)), (1, (9, 0)), (1, (9, 0))):
         crowd.task(cpu, faults, beside=first)
     first.nice = 1
-    balance = crowd.m._h.balance
     search = crowd.start()
     for task in crowd.tasks:
         search.place(task.tid)
     assert crowd.homes() == [1, 1, 0, 0]
-    crowd.m._h.balance = balance
+    Scheduler().attach(crowd.m._h, crowd.topology)
     crowd.m.run(3000 * MS)
     assert [task.info().nid for task in crowd.tasks] == [1, 1, 0, 0]
 

@@ -1,55 +1,72 @@
-"""find_busiest_group: every way it ends, each worked out by hand."""
+"""find_busiest_group and find_busiest_queue: every way the search ends, worked out by hand."""
 
 from __future__ import annotations
 
 import pytest
 
-from numab.sched.busiest import Env, find_busiest_group, find_busiest_queue
-from numab.sched.domain import build_domains, cpu_powers
-from numab.sched.flags import CPU_IDLE, CPU_NEWLY_IDLE, CPU_NOT_IDLE
+from numa_core import ffi, lib
+from numab.sched import build_domains
+from numab.sched.bias import check_numa_busiest_group
+from numab.sched.domain import cpu_powers
 from numab.topology import Topology
 
-from .plain_queues import PlainQueues
+IDLE, BUSY, NEWLY_IDLE = lib.NUMAB_CPU_IDLE, lib.NUMAB_CPU_NOT_IDLE, lib.NUMAB_CPU_NEWLY_IDLE
+IMBALANCE, FORCED, NO_BUSIEST = (
+    lib.NUMAB_LB_IMBALANCE, lib.NUMAB_LB_FORCED, lib.NUMAB_LB_NO_BUSIEST)
+ABOVE_BUSIEST, ABOVE_AVERAGE = lib.NUMAB_LB_ABOVE_BUSIEST, lib.NUMAB_LB_ABOVE_AVERAGE
+IDLE_ENOUGH, WITHIN_PCT = lib.NUMAB_LB_IDLE_ENOUGH, lib.NUMAB_LB_WITHIN_PCT
 
 
 class Scene:
-    """A machine and the tasks on it: {cpu: [(weight, home), ...]}."""
+    """A machine and the tasks on it: {cpu: [(weight, home), ...]}; its queues are the test's."""
 
     def __init__(self, machine, tasks):
-        self.topology = Topology.load(machine)
-        self.domains = build_domains(self.topology)
-        self.queues = PlainQueues(len(self.topology.cpus), self.topology.cpu_nid.tolist(),
-                                  cpu_powers(self.topology))
-        tid = 0
+        topology = Topology.load(machine)
+        nids = topology.cpu_nid.tolist()
+        self.domains = build_domains(topology)
+        self.power = ffi.new("uint32_t[]", cpu_powers(topology).tolist())
+        self.rqs = ffi.new("struct numab_rq[]", len(nids))
+        self.lb = ffi.new("struct numab_lb *")
         for cpu, those in tasks.items():
-            for weight, home in those:
-                tid += 1
-                self.queues.put({"tid": tid, "weight": weight, "home": home, "ran": 0,
-                                 "cpus": set(self.topology.cpus)}, cpu)
-        for cpu in self.topology.cpus:
-            self.queues.set_past(cpu, None)
+            rq = self.rqs[cpu]
+            rq.nr_running, rq.load_weight = len(those), sum(weight for weight, _ in those)
+            away = [weight for weight, home in those if home not in (-1, nids[cpu])]
+            rq.offnode_running, rq.offnode_weight = len(away), sum(away)
+            rq.onnode_running = sum(home == nids[cpu] for _, home in those)
+            rq.cpu_load = [rq.load_weight] * 5
 
-    def ask(self, cpu, idle, level=-1, **more):
-        self.env = Env(self.domains[cpu][level], cpu, idle, **more)
-        group, self.our_turn = find_busiest_group(self.env, self.queues)
-        return None if group is None else group.cpus
+    def _mask(self, excluded):
+        bits = sum(1 << cpu for cpu in excluded)
+        return ffi.new("uint64_t[]", [bits]) if excluded else ffi.NULL
 
-    def queue(self, cpu):
-        group = next(g for g in self.env.domain.groups if cpu in g.cpus)
-        return find_busiest_queue(self.env, self.queues, group)
+    def ask(self, cpu, idle, level=-1, excluded=()):
+        """The CPUs of the group to pull from, or None."""
+        self.domain = self.domains[cpu][level]
+        self.groups, self.stats = self.domain.core(self.power), self.lb.stats
+        self.excluded = self._mask(excluded)
+        lib.numab_find_busiest_group(
+            self.rqs, self.groups, cpu, idle, self.excluded, ffi.addressof(self.lb, "stats"))
+        found = self.stats.exit in (IMBALANCE, FORCED)
+        assert bool(self.stats.imbalance) <= found
+        return self.cpus(self.stats.busiest.group) if found else None
+
+    def cpus(self, group):
+        return self.domain.ring.groups[group].cpus
+
+    def bias(self):
+        """What the bias makes of the same numbers: the CPUs of its group, or None."""
+        return self.cpus(self.lb.group) if check_numa_busiest_group(self.lb) else None
+
+    def queue(self, cpu, imbalance=None, numa_queue=False):
+        """Of the group that holds a CPU."""
+        at = next(i for i, g in enumerate(self.domain.ring.groups) if cpu in g.cpus)
+        return lib.numab_find_busiest_queue(
+            self.rqs, self.groups, at, self.stats.imbalance if imbalance is None else imbalance,
+            numa_queue, self.excluded)
 
 
 ONE = (1024, -1)
 NODE0, NODE1 = tuple(range(8)), tuple(range(8, 16))
-
-
-def test_not_our_turn():
-    """Of node 0 the first idle CPU balances, here CPU 1; newly idle everybody may."""
-    scene = Scene("2s", {0: [ONE]})
-    assert scene.ask(2, CPU_IDLE) is None
-    assert (scene.env.exit, scene.our_turn) == ("not_our_turn", False)
-    assert scene.ask(1, CPU_IDLE) is None and scene.our_turn
-    assert scene.ask(2, CPU_NEWLY_IDLE) is None and scene.our_turn
 
 
 def test_no_busiest():
@@ -59,23 +76,23 @@ def test_no_busiest():
     full too.
     """
     scene = Scene("2s", {cpu: [ONE] for cpu in range(16)})
-    assert scene.ask(0, CPU_NOT_IDLE) is None
-    assert scene.env.exit == "no_busiest" and scene.our_turn
+    assert scene.ask(0, BUSY) is None
+    assert scene.stats.exit == NO_BUSIEST
 
 
 def test_above_busiest():
     """Node 0 has 8 x 2048, node 1 16 tasks of weight 512."""
     scene = Scene("2s", {c: [ONE] * 2 if c < 8 else [(512, -1)] * 2 for c in range(16)})
-    assert scene.ask(0, CPU_NOT_IDLE) is None
-    assert scene.env.exit == "above_busiest"
+    assert scene.ask(0, BUSY) is None
+    assert scene.stats.exit == ABOVE_BUSIEST
 
 
 def test_above_average():
     """8s, level of 4 linked nodes: the fourth is busier, but the average lies below this one."""
     tasks = {c: [ONE] * 2 for c in range(8)} | {c: [ONE] * 3 for c in range(8, 16)}
     scene = Scene("8s", tasks)
-    assert scene.ask(0, CPU_NOT_IDLE, level=2) is None
-    assert scene.env.exit == "above_average"
+    assert scene.ask(0, BUSY, level=2) is None
+    assert scene.stats.exit == ABOVE_AVERAGE
 
 
 def test_idle_enough():
@@ -85,8 +102,8 @@ def test_idle_enough():
     """
     tasks = {c: [ONE] for c in range(1, 16)}
     scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_IDLE) is None
-    assert scene.env.exit == "idle_enough"
+    assert scene.ask(0, IDLE) is None
+    assert scene.stats.exit == IDLE_ENOUGH
 
 
 def test_within_pct():
@@ -94,8 +111,8 @@ def test_within_pct():
     tasks = {c: [ONE] * 2 for c in range(8)}
     tasks |= {c: [(1125, -1)] * 2 for c in range(8, 16)}
     scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_NOT_IDLE) is None
-    assert scene.env.exit == "within_pct"
+    assert scene.ask(0, BUSY) is None
+    assert scene.stats.exit == WITHIN_PCT
 
 
 def test_imbalance():
@@ -105,8 +122,8 @@ def test_imbalance():
     to move: min(1024 * 8192, 1024 * 8192) / 1024 = 8192, eight tasks.
     """
     scene = Scene("2s", {c: [ONE] * (1 if c < 8 else 3) for c in range(16)})
-    assert scene.ask(0, CPU_NOT_IDLE) == NODE1
-    assert (scene.env.exit, scene.env.imbalance) == ("imbalance", 8192)
+    assert scene.ask(0, BUSY) == NODE1
+    assert (scene.stats.exit, scene.stats.imbalance) == (IMBALANCE, 8192)
     assert scene.queue(8) == 8  # all alike: the first
 
 
@@ -114,8 +131,8 @@ def test_forced_by_a_crooked_group():
     """Node 1 has the same load in all, but all of it on CPU 8: the group is imbalanced."""
     tasks = {c: [ONE] for c in range(8)} | {8: [ONE] * 8}
     scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_NOT_IDLE) == NODE1
-    assert scene.env.exit == "forced"
+    assert scene.ask(0, BUSY) == NODE1
+    assert scene.stats.exit == FORCED
     assert scene.queue(8) == 8
 
 
@@ -123,8 +140,8 @@ def test_forced_newly_idle():
     """Room here, none there: heavier tasks here do not matter then."""
     tasks = {c: [(88761, -1)] for c in range(1, 8)} | {c: [ONE] * 2 for c in range(8, 16)}
     scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_NEWLY_IDLE) == NODE1
-    assert scene.env.exit == "forced"
+    assert scene.ask(0, NEWLY_IDLE) == NODE1
+    assert scene.stats.exit == FORCED
 
 
 def bias_scene(this, there):
@@ -141,37 +158,18 @@ def bias_scene(this, there):
 def test_bias_golden():
     """Spec section G: numa_group_weight 3072, running 2: the imbalance is 1536."""
     scene = bias_scene(this=1, there=0)
-    assert scene.ask(0, CPU_NOT_IDLE) == NODE1
-    assert (scene.env.exit, scene.env.imbalance, scene.env.numa_queue) == ("numa_bias", 1536, True)
-    assert scene.queue(8) == 9  # the first with off-node tasks, not the one with most load
+    assert scene.ask(0, BUSY) is None and scene.stats.exit == WITHIN_PCT
+    assert scene.bias() == NODE1 and scene.lb.imbalance == 1536
+    # the first with off-node tasks, not the one with most load
+    assert scene.queue(8, 1536, numa_queue=True) == 9
 
 
 @pytest.mark.parametrize("this, found", [(1, True), (-1, True), (0, False)])
 def test_bias_needs_something_to_trade(this, found):
     """A task of ours that is off its node, or one that has none; not only tasks at home."""
     scene = bias_scene(this, there=0)
-    assert (scene.ask(0, CPU_NOT_IDLE) is not None) == found
-
-
-def test_bias_can_be_off():
-    scene = bias_scene(this=1, there=0)
-    assert scene.ask(0, CPU_NOT_IDLE, pull_bias=False) is None
-    assert scene.env.exit == "within_pct"
-
-
-def test_bias_is_not_asked_at_the_early_exits():
-    """One task a CPU, every one of them on the wrong node: no busiest, so nothing moves."""
-    tasks = {c: [(1024, 1 if c < 8 else 0)] for c in range(16)}
-    scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_NOT_IDLE) is None
-    assert scene.env.exit == "no_busiest" and not scene.env.numa_queue
-
-
-def test_bias_is_for_numa_levels():
-    """Within a node all CPUs are equally near to any home."""
-    tasks = {c: [(1024, 1)] * 2 for c in range(8)}
-    scene = Scene("2s", tasks)
-    assert scene.ask(0, CPU_NOT_IDLE, level=0) is None
+    assert scene.ask(0, BUSY) is None
+    assert (scene.bias() is not None) == found
 
 
 def test_small_imbalance_is_rounded_up_to_a_task():
@@ -180,23 +178,22 @@ def test_small_imbalance_is_rounded_up_to_a_task():
     2048 against 3072, average 2560, 512 to move.  3072 - 2048 + 1024 < 2 * 1024 is false: one task.
     """
     scene = Scene("tiny", {0: [ONE] * 2, 1: [ONE] * 3})
-    assert scene.ask(0, CPU_NOT_IDLE) == (1,)
-    assert scene.env.imbalance == 1024
+    assert scene.ask(0, BUSY) == (1,)
+    assert scene.stats.imbalance == 1024
 
 
 def test_a_lone_heavy_task_is_not_a_queue_to_pull_from():
     """CPU 8 runs one task that weighs more than the imbalance: CPU 9 it is."""
     tasks = {8: [(88761, -1)], 9: [(1024, -1)] * 3}
     scene = Scene("2s", tasks)
-    scene.ask(0, CPU_IDLE)
-    scene.env.imbalance = 2048
-    assert scene.queue(8) == 9
+    scene.ask(0, IDLE)
+    assert scene.queue(8, imbalance=2048) == 9
 
 
 def test_excluded_cpus_do_not_count():
     scene = Scene("2s", {c: [ONE] * (1 if c < 8 else 3) for c in range(16)})
-    assert scene.ask(0, CPU_NOT_IDLE, excluded=set(NODE1)) is None
-    scene.ask(0, CPU_NOT_IDLE, excluded={8})
+    assert scene.ask(0, BUSY, excluded=set(NODE1)) is None
+    scene.ask(0, BUSY, excluded={8})
     assert scene.queue(8) == 9
-    assert scene.ask(8, CPU_NOT_IDLE) is None
-    assert NODE0 == tuple(g.cpus for g in scene.env.domain.groups)[1]
+    assert scene.ask(8, BUSY) is None
+    assert NODE0 == tuple(g.cpus for g in scene.domain.groups)[1]

@@ -164,19 +164,24 @@ static const int32_t ring_cpus[] = { 0, 1, 2, 3, 4, 5 }, overlapping[] = { 0, 2,
 		     bad_cpus[] = { 0, 1, 2, -1, 4, 70 };
 static const uint64_t powers[] = { 1024, 589, 2048, 1ull << 32 }, bad_powers[] = { 0, 1, 2, 3 };
 static const uint32_t capacities[] = { 1, 0, 2, 100 };
+static const uint32_t cpu_powers[128] = { 1024, 589, 294, 1024, 1, 1u << 31 }, no_powers[128];
+static const uint8_t turns[] = { 1, 1, 0, 1, 1, 1 };
 
 static void some_groups(struct numab_groups *g, int cpu)
 {
 	uint32_t i, k, first = 0;
 
 	memset(g, 0, sizeof(*g));
-	g->cpu = one_in(60) ? a_cpu() : cpu;
 	g->nr_groups = one_in(60) ? (uint32_t)odd() : 1 + (uint32_t)below(4);
 	g->starts = one_in(40) ? NULL : one_in(40) ? bad_starts : starts;
 	g->cpus = one_in(40) ? bad_cpus : one_in(3) ? overlapping : ring_cpus;
 	g->power = one_in(40) ? bad_powers : powers;
 	g->capacity = capacities;
+	g->turn = one_in(40) ? NULL : turns;
+	g->cpu_power = one_in(40) ? no_powers : cpu_powers;
+	g->imbalance_pct = one_in(20) ? (uint32_t)odd() : 100 + (uint32_t)below(30);
 	g->prefer_sibling = one_in(2);
+	g->share_cpupower = one_in(2);
 	for (i = 0; i < 3; i++)
 		g->load_idx[i] = (uint32_t)below(one_in(20) ? 8 : 6);
 	for (i = 0; i < 4; i++)
@@ -188,35 +193,40 @@ static void some_groups(struct numab_groups *g, int cpu)
 
 static int64_t a_domain(struct numab_machine *machine)
 {
-	uint64_t group[2] = { one_in(20) ? odd() : 1 + below(63), one_in(40) };
+	uint64_t span[2] = { one_in(20) ? odd() : 1 + below(63), one_in(40) };
 	struct numab_domain d;
 	int cpu = a_cpu();
 
 	memset(&d, 0, sizeof(d));
-	d.flags = (uint32_t)below(one_in(20) ? 8 : 4);
+	d.flags = (uint32_t)below(one_in(20) ? 64 : 32);
 	d.max_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(40);
-	d.balance_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
+	d.min_interval_ms = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
 	d.busy_factor = one_in(20) ? (uint32_t)odd() : 1 + (uint32_t)below(4);
+	d.cache_nice_tries = one_in(20) ? (uint32_t)odd() : (uint32_t)below(3);
 	d.nr_mask_words = 1 + one_in(30);
-	d.group = one_in(4) ? NULL : group;
+	span[0] |= one_in(20) ? 0 : 1ull << (cpu & 63);
+	d.span = one_in(30) ? NULL : span;
 	some_groups(&d.groups, cpu);
 	return numab_set_domain(machine, cpu, (int)below(4) - one_in(20), one_in(8) ? NULL : &d);
 }
 
-static int host_balance(void *ud, struct numab_machine *machine, int cpu, int level, int idle)
+static int host_balance(void *ud, struct numab_machine *machine, struct numab_lb *lb)
 {
-	struct numab_domain_state *state = numab_domain_state(machine, cpu, level);
+	struct numab_domain_state *state = numab_domain_state(machine, lb->cpu, lb->level);
 
 	(void)ud;
-	CHECK(state && idle >= NUMAB_CPU_IDLE && idle <= NUMAB_CPU_NEWLY_IDLE);
+	CHECK(state && lb->idle >= NUMAB_CPU_IDLE && lb->idle <= NUMAB_CPU_NEWLY_IDLE);
+	CHECK(numab_load_balance(machine, lb->cpu, lb->level, lb->idle) == NUMAB_EBUSY);
 	state->balance_interval_ms = one_in(9) ? (uint32_t)odd() : 1 + (uint32_t)below(20);
 	if (one_in(2))
-		numab_task_set_cpu(machine, an_id(), one_in(3) ? a_cpu() : cpu);
+		numab_task_set_cpu(machine, an_id(), one_in(3) ? a_cpu() : lb->cpu);
 	if (one_in(9))
 		numab_task_swap(machine, an_id(), an_id());
 	if (one_in(20))
 		a_domain(machine);
-	return one_in(12) ? -1 : (int)below(4);
+	lb->group = one_in(9) ? (int)odd() : lb->stats.numa.group;
+	lb->imbalance = one_in(9) ? odd() : 1 + below(4000);
+	return one_in(12) ? -1 : (int)below(8);
 }
 
 /* ---- what stays in place while the core uses it ---- */
@@ -365,6 +375,12 @@ static int64_t call_swap(void)
 static int64_t call_move_tail(void)
 {
 	return numab_rq_move_tail(m, an_id());
+}
+
+static int64_t call_load_balance(void)
+{
+	return numab_load_balance(m, a_cpu(), (int)below(3) - one_in(20),
+				  (int)below(3) - one_in(30));
 }
 
 static int64_t call_set_domain(void)
@@ -862,6 +878,7 @@ static const struct {
 	{ "task_swap", call_swap, 1, CLEAN },
 	{ "rq_move_tail", call_move_tail, 1, CLEAN },
 	{ "set_domain", call_set_domain, 3, CLEAN },
+	{ "load_balance", call_load_balance, 5, CLEAN },
 	{ "events_mask", call_events_mask, 1, CLEAN },
 	{ "task_sleep", call_sleep, 1, CLEAN },
 	{ "task_wake", call_wake, 3, CLEAN },
@@ -1057,6 +1074,7 @@ static void no_machine(void)
 	REFUSED(numab_rq_tasks(NULL, 0, 0, NULL, 0));
 	REFUSED(numab_rq_move_tail(NULL, 1));
 	REFUSED(numab_set_domain(NULL, 0, 0, NULL));
+	REFUSED(numab_load_balance(NULL, 0, 0, 0));
 	REFUSED(numab_events_mask(NULL, 0));
 	CHECK(!numab_rqs(NULL) && !numab_domain_state(NULL, 0, 0));
 	REFUSED(numab_task_sleep(NULL, 1, 0));

@@ -1,6 +1,7 @@
-"""When a CPU asks the host to balance: intervals, whose turn it is, what is never asked.
+"""When a CPU balances: intervals, whose turn it is, where there is nothing to look for.
 
-HZ is 1000 here, so that ms are ticks.  Four CPUs, 0 and 1 on node 0, 2 and 3 on node 1.
+Domains of a host that balances itself (NUMAB_SD_HOST), so that its hook sees each balancing.  HZ is
+1000 here, so that ms are ticks.  Four CPUs, 0 and 1 on node 0, 2 and 3 on node 1.
 """
 
 import numpy as np
@@ -31,9 +32,9 @@ class Host:
         for name, value in PRICES.items():
             self.h.check(lib.numab_set(self.m, list(TUNABLES).index(name), value))
 
-    def balance(self, cpu, level, idle):
-        self.calls.append((lib.numab_now_ns(self.m) // MS, cpu, level, idle))
-        return self.answer(cpu, level, idle)
+    def balance(self, lb):
+        self.calls.append((lib.numab_now_ns(self.m) // MS, lb.cpu, lb.level, lb.idle))
+        return self.answer(lb.cpu, lb.level, lb.idle)
 
     def task(self, cpu):
         """A task that runs for ever."""
@@ -45,30 +46,37 @@ class Host:
         self.h.check(lib.numab_feed_rows(self.m, tid, c, 1, 0))
         return tid
 
-    def domain(self, cpu, level=0, *, groups=SINGLE_CPUS, turn=None, flags=0, interval=8, longest=8,
-               factor=1, always=False, load_idx=0, prefer_sibling=0, power=1024, **bad):
+    def domain(self, cpu, level=0, *, groups=SINGLE_CPUS, turn=0b1111, flags=0, interval=8,
+               longest=8, factor=1, tries=1, span=0b1111, load_idx=0, prefer_sibling=0, power=1024,
+               host=True, **bad):
         """Groups of CPUs, each CPU of the same power unless ``power`` maps group to another; in
-        ``turn`` those CPUs of its own that balance for it."""
+        ``turn`` those that may balance for theirs."""
         d = ffi.new("struct numab_domain *")
         g, first = d.groups, next((i for i, group in enumerate(groups) if cpu in group), 0)
+        cpus = [c for group in groups for c in group]
         powers = [power.get(i, 1024 * len(group)) if isinstance(power, dict) else
                   power * len(group) for i, group in enumerate(groups)]
-        arrays = [
-            ffi.new("uint32_t[]", np.cumsum([0, *map(len, groups)]).tolist()),
-            ffi.new("int32_t[]", [c for group in groups for c in group]),
-            ffi.new("uint64_t[]", powers),
-            ffi.new("uint32_t[]", bad.pop("capacity", [(p + 512) // 1024 for p in powers])),
-        ]
-        g.cpu, g.nr_groups, g.first, g.load_idx = cpu, len(groups), first, [load_idx] * 3
-        g.prefer_sibling = prefer_sibling
-        g.starts, g.cpus, g.power, g.capacity = arrays
+        arrays = {
+            "starts": ffi.new("uint32_t[]", np.cumsum([0, *map(len, groups)]).tolist()),
+            "cpus": ffi.new("int32_t[]", cpus),
+            "turn": ffi.new("uint8_t[]", [turn >> c & 1 for c in cpus]),
+            "power": ffi.new("uint64_t[]", powers),
+            "capacity": ffi.new(
+                "uint32_t[]", bad.pop("capacity", [(p + 512) // 1024 for p in powers])),
+            "cpu_power": ffi.new("uint32_t[]", bad.pop("cpu_power", [1024] * 4)),
+        }
+        g.nr_groups, g.first, g.load_idx = len(groups), first, [load_idx] * 3
+        g.prefer_sibling, g.imbalance_pct = prefer_sibling, bad.pop("pct", 125)
+        for name, array in arrays.items():
+            setattr(g, name, array)
+        if "null" in bad:
+            setattr(g, bad.pop("null"), ffi.NULL)
         for name, value in bad.items():
-            setattr(g, name.removesuffix("_of_groups"), value)
-        turn = 1 << cpu if turn is None else turn
-        mask = ffi.new("uint64_t[]", [turn])
-        d.flags, d.max_interval_ms, d.balance_interval_ms = flags, longest, interval
-        d.busy_factor, d.nr_mask_words = factor, 1
-        d.group = ffi.NULL if always else mask
+            setattr(g, name, value)
+        d.flags = flags | (lib.NUMAB_SD_HOST if host else 0)
+        d.min_interval_ms, d.max_interval_ms, d.busy_factor = interval, longest, factor
+        mask = ffi.new("uint64_t[]", [span])
+        d.cache_nice_tries, d.nr_mask_words, d.span = tries, 1, mask
         self.h.keep(("domain", cpu, level), arrays)
         return self.h.check(lib.numab_set_domain(self.m, cpu, level, d))
 
@@ -150,8 +158,8 @@ def test_the_first_idle_cpu_of_a_group_balances_for_it():
     host = Host()
     host.task(0), host.task(2), host.task(2)
     for cpu in (0, 1):
-        host.domain(cpu, 0, groups=NODES, turn=0b0011)
-        host.domain(cpu, 1, groups=NODES, turn=0b0011)
+        host.domain(cpu, 0, groups=NODES)
+        host.domain(cpu, 1, groups=NODES)
     host.run(20)
     assert times(host, 0, 0) == times(host, 0, 1) == [] and times(host, 1, 0)
     assert host.state(0).nr_due and not host.state(0, 1).nr_due
@@ -163,9 +171,38 @@ def test_of_a_busy_group_the_first_cpu_balances():
     for cpu in (0, 1, 2, 2):
         host.task(cpu)
     for cpu in (0, 1):
-        host.domain(cpu, groups=NODES, turn=0b0011)
+        host.domain(cpu, groups=NODES)
     host.run(20)
     assert times(host, 0) and not times(host, 1)
+
+
+def test_some_cpus_of_a_group_may_not_balance_for_it():
+    """CPU 0, the group's first, lacks the level: CPU 1 is asked."""
+    host = Host()
+    for cpu in (0, 1, 2, 2):
+        host.task(cpu)
+    for cpu in (0, 1):
+        host.domain(cpu, groups=NODES, turn=0b1110)
+    host.run(20)
+    assert times(host, 1) and not times(host, 0)
+
+
+def test_of_groups_that_overlap_every_one_must_give_the_turn():
+    """CPU 1 is the first that idles of {1, 2}, but of {0, 1} CPU 0 is; newly idle it may."""
+    host = Host()
+    for _ in range(3):
+        host.task(3)
+    runs = host.task(1)
+    groups = [(1, 2), (0, 1), (3,)]
+    host.domain(1, groups=groups, interval=1000, longest=1000)
+    host.run(3)
+    host.h.check(lib.numab_task_sleep(host.m, runs, ffi.cast("uint64_t", -1)))
+    for idle, asked in ((IDLE, 0), (NEWLY_IDLE, 1)):
+        lib.numab_load_balance(host.m, 1, 0, idle)
+        assert len(host.calls) == asked
+    host.domain(1, groups=[(1, 2), (1,), (3,)], interval=1000, longest=1000)
+    lib.numab_load_balance(host.m, 1, 0, IDLE)
+    assert len(host.calls) == 2
 
 
 def test_stop_leaves_the_levels_above_alone_and_moved_makes_busy():
@@ -228,18 +265,6 @@ def test_tasks_off_their_homes_at_equal_loads_are_nobodys_work():
     assert calls(TWO_EACH, homes=[1, 1, 1, 1, 0, 0, 0, 0]) == 0
 
 
-def test_who_does_not_know_its_turn_is_always_asked():
-    """A CPU of several groups, without a mask; but newly idle everybody's turn it is."""
-    assert calls((1,)) == 0 < calls((1,), always=True)
-    host = Host()
-    tid = host.task(1)
-    host.domain(1, always=True, flags=NEWIDLE, interval=1000, longest=1000)
-    host.run(3)
-    lib.numab_task_sleep(host.m, tid, ffi.cast("uint64_t", -1))
-    host.run(5)
-    assert host.calls == [] and host.state(1).nr_due == 1
-
-
 def test_a_group_that_has_room_for_its_tasks_is_no_work():
     """One task a CPU beside idle CPU 1; work at the second, or where a CPU has room for none."""
     assert calls((0, 2, 3)) == 0
@@ -250,9 +275,10 @@ def test_a_group_that_has_room_for_its_tasks_is_no_work():
 def test_siblings_are_wanted_one_by_one():
     """Node 1 has room for its two tasks.  Where the level below prefers its siblings free, and here
     is room, it has room for one."""
-    assert calls((2, 3), groups=NODES) == 0
-    assert calls((2, 3), groups=NODES, prefer_sibling=1) > 0
-    assert calls((0, 1, 2, 3), groups=NODES, prefer_sibling=1) == 0
+    words = {"groups": NODES, "turn": 0b1110}
+    assert calls((2, 3), **words) == 0
+    assert calls((2, 3), **words, prefer_sibling=1) > 0
+    assert calls((0, 1, 2, 3), **words, prefer_sibling=1) == 0
 
 
 @pytest.mark.parametrize("load_idx, first", [(0, 401), (3, 406)])
@@ -346,10 +372,13 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
 
 @pytest.mark.parametrize("words, says", [
     ({"level": 2}, "level 2 of CPU 0, permitted 0..[01]"), ({"level": -1}, "level -1"),
-    ({"flags": 4}, "flags 0x4, permitted bits 0x3"), ({"longest": 0}, "longest interval of 0"),
-    ({"interval": 0}, "first interval of 0"), ({"factor": 0}, "busy factor 0"),
-    ({"turn": 0}, "without any CPU"), ({"turn": 1 << 4}, "CPU 4 in a mask"),
-    ({"cpu_of_groups": 1}, "groups of CPU 1 in a domain of CPU 0"),
+    ({"flags": 32}, "flags 0x30, permitted bits 0x1f"), ({"longest": 0}, "longest interval of 0"),
+    ({"interval": 0}, "shortest interval of 0"), ({"factor": 0}, "busy factor 0"),
+    ({"tries": 1001}, "cache_nice_tries 1001, permitted 0..1000"),
+    ({"pct": 99}, "imbalance_pct 99, permitted 100..1000"),
+    ({"cpu_power": [1024, 0, 1, 1]}, "CPU 1 of power 0, permitted 1"),
+    ({"span": 0b1110}, "the span of CPU 0's domain does not hold it"),
+    ({"span": 1 << 4 | 1}, "CPU 4 in a mask"),
     ({"nr_groups": 0}, "0 groups, permitted 1..4"), ({"nr_groups": 5}, "5 groups, permitted 1..4"),
     ({"first": 4}, "group 4 is the first, permitted 0..3"),
     ({"first": 1}, "group 1 is the first of CPU 0 and does not hold it"),
@@ -357,7 +386,8 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
     ({"power": 0}, "group 0 of power 0, permitted 1"),
     ({"capacity": [1, 1 << 31, 1, 1]}, "group 1 of capacity 2147483648"),
     ({"groups": [(0, 4)]}, "CPU 4 does not exist"), ({"groups": [(0,), ()]}, "group 1 holds"),
-    ({"starts": ffi.NULL}, "groups without starts")])
+    *(({"null": name}, f"groups without .*{name}") for name in (
+        "starts", "cpus", "turn", "power", "capacity", "cpu_power"))])
 def test_domains_that_make_no_sense(words, says):
     host = Host()
     with pytest.raises(ValueError, match=says):

@@ -154,10 +154,10 @@ class World:
 
     def __init__(self, cpus, node_of, distance, power, features):
         self.cpus, self.node_of, self.distance, self.power = cpus, node_of, distance, power
-        self.features = features  # preferred, pull, bias
+        self.features = features  # preferred, pull, bias, preempt
         self.cfs = {cpu: [] for cpu in cpus}
         self.off = {cpu: [] for cpu in cpus}
-        self.curr = {cpu: 0 for cpu in cpus}
+        self.curr = {cpu: None for cpu in cpus}  # a tid
         self.past = {cpu: [0] * 5 for cpu in cpus}
         self.now = 10**9
         self.moves = []
@@ -179,7 +179,7 @@ class World:
         self.put(task, dst)
         self.moves.append((task["tid"], src, dst))
         if self.curr[src] == task["tid"]:
-            self.curr[src] = 0
+            self.curr[src] = None
 
 
 def source_load(world, cpu, idx):
@@ -386,6 +386,8 @@ def move_tasks(world, env):
             world.move(task, env["src"], env["dst"])
             moved += 1
             env["imbalance"] -= task["weight"]
+            if world.features["preempt"] and env["idle"] == NEWIDLE:
+                return moved
             if env["imbalance"] <= 0:
                 return moved
     return moved

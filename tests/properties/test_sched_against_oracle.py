@@ -10,15 +10,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import sched as oracle
-from api.plain_queues import PlainFeatures, PlainQueues, PlainState
+from api.queued import Queued
 
+from numa_core import lib
 from numab import Machine
-from numab.sched.balance import Balancer
 from numab.sched.domain import build_domains, cpu_powers
 from numab.topology import Node, Topology
 
 DISTANCES = st.sampled_from([11, 16, 21, 31])
-WEIGHTS = st.sampled_from([1024, 1024, 1024, 820, 15, 88761])
+NICE = st.sampled_from([0, 0, 0, 1, 19, -20])
 
 
 @st.composite
@@ -71,77 +71,94 @@ def test_domains(topology):
                 "pct", "factor", "min", "max", "tries", "busy_idx", "idle_idx", "newidle_idx"))
 
 
+FEATURES = ("preferred", "pull", "bias")
+TUNABLES = ("numa_homenode_preferred", "numa_homenode_pull", "numa_homenode_pull_bias")
+
+
 class Pair:
-    """Both sides over the same tasks."""
+    """A machine and the oracle over the same tasks."""
 
     def __init__(self, draw, topology):
         cpus, node_of, core_of, package_of, distance = reading(topology)
-        self.domains = build_domains(topology)
-        self.their_domains, power = oracle.build(cpus, node_of, core_of, package_of, distance)
-        features = PlainFeatures(*(draw(st.integers(0, 7)) < 6 for _ in range(3)))
-        self.world = oracle.World(cpus, node_of, distance, power, {
-            "preferred": features.homenode_preferred, "pull": features.homenode_pull,
-            "bias": features.homenode_pull_bias})
-        self.queues = PlainQueues(len(cpus), node_of, cpu_powers(topology))
-        self.states = {(c, d.level): PlainState(d.kind.min_interval)
-                       for c, chain in self.domains.items() for d in chain}
-        self.balancer = Balancer(self.domains, self.queues, features,
-                                 [node_of[c] for c in cpus], distance,
-                                 lambda cpu, level: self.states[cpu, level])
-        self.cpus = cpus
-        tid = 1
+        self.draw, self.cpus = draw, cpus
+        chains, power = oracle.build(cpus, node_of, core_of, package_of, distance)
+        on = [draw(st.integers(0, 7)) < 6 for _ in TUNABLES]
+        preempt = draw(st.integers(0, 3)) == 0
+        self.world = oracle.World(cpus, node_of, distance, power,
+                                  {**dict(zip(FEATURES, on)), "preempt": preempt})
+        self.queued = Queued(topology, preempt=preempt, **dict(zip(TUNABLES, map(int, on))),
+                             since=draw(st.sampled_from([499_999, 500_000, 10**9])))
+        self.chains = chains
         crowded = st.sampled_from([0, 0, 1, 1, 1, 2, 3, 5] if draw(st.booleans()) else [2, 2, 3])
         for cpu in cpus:
-            for _ in range(draw(crowded)):
-                self.add(draw, tid, cpu, topology.nids)
-                tid += 1
+            self.add(cpu, draw(crowded), topology.nids)
+        self.queued.build()
+        self.read()
 
-    def add(self, draw, tid, cpu, nids):
-        pinned = draw(st.integers(0, 5)) == 0
-        task = {
-            "tid": tid, "weight": draw(WEIGHTS), "home": draw(st.sampled_from([-1, *nids])),
-            "ran": draw(st.sampled_from([10**9, 10**9 - 499_999, 10**9 - 500_000, 0, 0, 0])),
-            "cpus": draw(st.sets(st.sampled_from(self.cpus), min_size=1)) if pinned
-            else set(self.cpus),
-        }
-        task["cpus"] = task["cpus"] | {cpu}
-        self.queues.put(dict(task), cpu)
-        self.world.put(dict(task), cpu)
-        if draw(st.booleans()):
-            self.queues.rqs[cpu].curr = self.world.curr[cpu] = tid
+    def add(self, cpu, n, nids):
+        """The first may run, the last may be hot."""
+        draw = self.draw
+        for i in range(n):
+            allowed = None
+            if draw(st.integers(0, 5)) == 0:
+                allowed = tuple(sorted(
+                    draw(st.sets(st.sampled_from(self.cpus), min_size=1)) | {cpu}))
+            self.queued.put(
+                cpu, nice=draw(NICE), home=draw(st.sampled_from([-1, *nids])), cpus=allowed,
+                runs=i == 0 and draw(st.booleans()),
+                hot=0 < i == n - 1 and draw(st.booleans()))
 
-    def set_past(self, draw):
+    def read(self):
+        """The oracle gets the machine's tasks, lists and who runs."""
+        q, world = self.queued, self.world
+        self.known = {}
+        for i, spec in enumerate(q.specs):
+            self.known[i] = {"tid": i, "weight": q.tasks[i].info().weight, "home": spec.home,
+                             "cpus": set(spec.cpus or self.cpus)}
         for cpu in self.cpus:
-            past = [draw(st.sampled_from([0, 512, 1024, 2048, 5000])) for _ in range(5)]
-            self.queues.set_past(cpu, past)
-            self.world.past[cpu][:5] = past
+            world.cfs[cpu], world.off[cpu] = (
+                [self.known[i] for i in those] for those in q.lists(cpu))
+            world.curr[cpu] = q.curr(cpu)
+        averages = None
+        if self.draw(st.booleans()):
+            averages = {cpu: [self.draw(st.sampled_from([0, 512, 1024, 2048, 5000]))
+                              for _ in range(5)] for cpu in self.cpus}
+        q.set_past(averages)
+        for cpu in self.cpus:
+            world.past[cpu][:5] = list(lib.numab_rqs(q.h.m)[cpu].cpu_load)
 
     def balance(self, cpu, level, idle):
-        domain, theirs = self.domains[cpu][level], self.their_domains[cpu][level]
-        before = len(self.queues.moves)
-        ours = self.balancer.load_balance(domain, idle)
-        assert ours == oracle.load_balance(self.world, self.their_domains, theirs, idle)
-        state = self.states[cpu, level]
-        assert self.queues.moves[before:] == self.world.moves[before:]
+        q, world, theirs = self.queued, self.world, self.chains[cpu][level]
+        if self.draw(st.integers(0, 3)) == 0:
+            q.m.set_now(q.m.now_ns + 500_000)
+        world.now = q.m.now_ns
+        for i, task in self.known.items():
+            task["ran"] = q.tasks[i].info().last_ran_ns
+        before = len(world.moves)
+        answer = q.balance(cpu, idle, level)
+        moved, turn = oracle.load_balance(world, self.chains, theirs, idle)
+        assert answer == (lib.NUMAB_BALANCE_MOVED if moved else 0) | (
+            0 if turn else lib.NUMAB_BALANCE_STOP)
+        assert q.moves() == [move for move in world.moves[before:] if move[1] != move[2]]
+        state = q.state(cpu, level)
         assert (state.nr_balance_failed, state.balance_interval_ms) == (
             theirs["failed"], theirs["interval"])
         for at in self.cpus:
-            assert self.queues.lists[at, 0] == [t["tid"] for t in self.world.cfs[at]]
-            assert self.queues.lists[at, 1] == [t["tid"] for t in self.world.off[at]]
+            assert q.lists(at) == tuple(
+                [task["tid"] for task in lists[at]] for lists in (world.cfs, world.off))
+            assert q.curr(at) == world.curr[at]
 
 
 @settings(deadline=None)
 @given(st.data(), machines())
 def test_balancing(data, topology):
     pair = Pair(data.draw, topology)
-    if data.draw(st.booleans()):
-        pair.set_past(data.draw)
     for _ in range(4):
         cpu = data.draw(st.sampled_from(pair.cpus))
-        if pair.domains[cpu]:
-            level = data.draw(st.integers(0, len(pair.domains[cpu]) - 1))
+        if pair.chains[cpu]:
+            level = data.draw(st.integers(0, len(pair.chains[cpu]) - 1))
             idle = data.draw(st.sampled_from(
-                [0, 2] if not pair.queues.rqs[cpu].nr_running else [1, 1, 1, 0, 2]))
+                [0, 2] if not pair.world.all(cpu) else [1, 1, 1, 0, 2]))
             for _ in range(data.draw(st.integers(1, 7))):  # failures add up
                 pair.balance(cpu, level, idle)
 

@@ -87,11 +87,13 @@ class Ring:
 
     @cached_property
     def core(self) -> tuple[Any, ...]:
-        """Starts, CPUs, powers and capacities as the core reads them; they live with the ring."""
-        cpus = [cpu for group in self.groups for cpu in group.cpus]
+        """Starts, CPUs, whose turn, powers and capacities as the core reads them; they live with
+        the ring."""
+        members = [(group, cpu) for group in self.groups for cpu in group.cpus]
         starts = np.cumsum([0, *(len(group.cpus) for group in self.groups)]).tolist()
         return (
-            ffi.new("uint32_t[]", starts), ffi.new("int32_t[]", cpus),
+            ffi.new("uint32_t[]", starts), ffi.new("int32_t[]", [cpu for _, cpu in members]),
+            ffi.new("uint8_t[]", [cpu in group.mask for group, cpu in members]),
             ffi.new("uint64_t[]", [group.power for group in self.groups]),
             ffi.new("uint32_t[]", [g.capacity or self.small_capacity(g) for g in self.groups]),
         )
@@ -138,7 +140,7 @@ class Domain:
     may be several).  Mutable are ``balance_interval`` (ms) and ``nr_balance_failed``.
     """
 
-    __slots__ = ("_core", "child", "cpu", "first", "kind", "level", "local", "ring", "span")
+    __slots__ = ("child", "cpu", "first", "kind", "level", "local", "ring", "span")
 
     def __init__(self, cpu: int, kind: Kind, span: tuple[int, ...], ring: Ring) -> None:
         self.cpu, self.kind, self.span, self.ring = cpu, kind, span, ring
@@ -149,19 +151,25 @@ class Domain:
         for i, group in enumerate(ring.groups):
             if (self.first < 0 and i in self.local) or group.balance_cpu == cpu:
                 self.first = i
-        self._core: Any = None
 
-    @property
-    def core(self) -> Any:
-        """``struct numab_groups *``, for the core; it lives with the domain."""
-        if self._core is None:
-            c, kind = ffi.new("struct numab_groups *"), self.kind
-            c.cpu, c.nr_groups, c.first = self.cpu, len(self.ring), self.first
-            c.prefer_sibling = self.prefer_sibling
-            c.load_idx = (kind.idle_idx, kind.busy_idx, kind.newidle_idx)
-            c.starts, c.cpus, c.power, c.capacity = self.ring.core
-            self._core = c
-        return self._core
+    def core(self, cpu_power: Any) -> Any:
+        """``struct numab_groups *``, for the core; ``cpu_power``: ``uint32_t[]`` by CPU id.  Both
+        arrays must stay in place while the core has the domain.
+
+        >>> domain = build_domains(Topology.load("2s"))[0][-1]
+        >>> groups = domain.core(ffi.new("uint32_t[]", [1024] * 16))
+        >>> groups.nr_groups, groups.first, groups.imbalance_pct
+        (2, 0, 125)
+        """
+        c, kind = ffi.new("struct numab_groups *"), self.kind
+        c.nr_groups, c.first = len(self.ring), self.first
+        c.prefer_sibling = self.prefer_sibling
+        c.share_cpupower = bool(self.flags & SD_SHARE_CPUPOWER)
+        c.load_idx = (kind.idle_idx, kind.busy_idx, kind.newidle_idx)
+        c.imbalance_pct = kind.imbalance_pct
+        c.starts, c.cpus, c.turn, c.power, c.capacity = self.ring.core
+        c.cpu_power = cpu_power
+        return c
 
     @property
     def flags(self) -> int:

@@ -20,21 +20,7 @@ SD_NUMA = 0x4000
 
 SCHED_POWER_SCALE = 1024
 """Compute power of a CPU that has its core to itself."""
-SCHED_LOAD_SCALE = 1024
-"""Weight of a task of nice 0."""
 SMT_GAIN = 1178
 """Power of a core of several threads, which they share."""
 RECLAIM_DISTANCE = 30
 """Beyond it a NUMA level is not balanced over at fork and exec, and wakes stay within it."""
-CPU_LOAD_IDX_MAX = 4
-
-SYSCTL_SCHED_MIGRATION_COST_NS = 500_000
-"""A task that ran less than this ago is cache-hot."""
-SYSCTL_SCHED_NR_MIGRATE = 32
-"""Tasks looked at in one balancing, at most."""
-SCHED_NR_MIGRATE_BREAK = 32
-MAX_PINNED_INTERVAL_MS = 512
-
-CPU_IDLE = 0
-CPU_NOT_IDLE = 1
-CPU_NEWLY_IDLE = 2

@@ -1,7 +1,7 @@
-"""The load balancer on a machine: domains set in the core, decisions made when they are due.
+"""The scheduler on a machine: its domains are set in the core, which balances them.
 
-The core keeps the queues, the intervals and the order of CPUs, and asks only where a balancing
-could find something; what :class:`~numab.sched.balance.Balancer` then decides takes effect at once.
+The core keeps the queues, the intervals and the order of CPUs, and moves tasks at once; what is
+asked of Python is the trade between balanced nodes (:mod:`numab.sched.bias`).
 """
 
 from __future__ import annotations
@@ -15,78 +15,17 @@ from numa_core.errors import InvalidArgument
 
 from ..arguments import flag, shown
 from ..topology import Topology
-from ..tunables import TUNABLES
-from .balance import Balancer, TaskView
+from .bias import PullBias
 from .domain import Domain, build_domains, cpu_powers
-from .flags import SD_BALANCE_NEWIDLE, SD_SHARE_PKG_RESOURCES
+from .flags import SD_BALANCE_NEWIDLE, SD_NUMA, SD_SHARE_PKG_RESOURCES
 
-__all__ = ["MachineQueues", "Scheduler", "scheduler_of"]
+__all__ = ["Scheduler", "scheduler_of", "set_domain"]
 
-TASKS_MAX = 256  # of a list, looked at in one go
-
-
-class MachineQueues:
-    """A machine's run queues in the shape of :class:`numab.sched.balance.Queues`.
-
-    ``rqs`` is the core's own array.
-    """
-
-    def __init__(self, handle: Handle, topology: Topology) -> None:
-        self._h = handle
-        self._info = ffi.new("struct numab_task_info *")
-        self._tids = ffi.new("int32_t[]", TASKS_MAX)
-        self.power = cpu_powers(topology).tolist()
-        self.rqs = lib.numab_rqs(handle.m)
-        self._words = (len(self.power) + 63) // 64
-        self._mask = ffi.new("uint64_t[]", self._words)
-
-    @property
-    def now_ns(self) -> int:
-        """Virtual time."""
-        return lib.numab_now_ns(self._h.m)
-
-    def tasks(self, cpu: int, which: int) -> Sequence[int]:
-        """Tids on a CPU's list in the kernel's order, a copy."""
-        n = lib.numab_rq_tasks(self._h.m, cpu, which, self._tids, len(self._tids))
-        if n > len(self._tids):
-            self._tids = ffi.new("int32_t[]", 2 * n)
-            return self.tasks(cpu, which)
-        return ffi.unpack(self._tids, n)
-
-    def task(self, tid: int) -> TaskView:
-        """A task's part in the decision."""
-        info = self._info
-        lib.numab_task_info(self._h.m, tid, info)
-        return TaskView(info.weight, info.home_nid, info.last_ran_ns)
-
-    def allowed(self, tid: int, cpus: Sequence[int]) -> int:
-        """The first of these CPUs that the task may run on, -1: none."""
-        mask = self._mask
-        lib.numab_task_affinity(self._h.m, tid, mask, self._words)
-        return next((cpu for cpu in cpus if mask[cpu // 64] >> cpu % 64 & 1), -1)
-
-    def move(self, tid: int, cpu: int) -> None:
-        """Dequeue it, and enqueue it there."""
-        self._h.check(lib.numab_task_set_cpu(self._h.m, tid, cpu))
-
-    def move_tail(self, tid: int) -> None:
-        """To the end of its list."""
-        self._h.check(lib.numab_rq_move_tail(self._h.m, tid))
-
-
-def _feature(name: str) -> Any:
-    index = list(TUNABLES).index(name)
-    return property(lambda self: bool(lib.numab_get(self.handle.m, index)))
-
-
-@dataclass
-class _MachineFeatures:
-    """The sched features as they stand now."""
-
-    handle: Handle
-    homenode_preferred = _feature("numa_homenode_preferred")
-    homenode_pull = _feature("numa_homenode_pull")
-    homenode_pull_bias = _feature("numa_homenode_pull_bias")
+_FLAGS = (
+    (SD_BALANCE_NEWIDLE, lib.NUMAB_SD_NEWIDLE),
+    (SD_SHARE_PKG_RESOURCES, lib.NUMAB_SD_SHARE_CACHE),
+    (SD_NUMA, lib.NUMAB_SD_NUMA),
+)
 
 
 def _words(cpus: Sequence[int], n: int) -> Any:
@@ -94,19 +33,18 @@ def _words(cpus: Sequence[int], n: int) -> Any:
     return ffi.new("uint64_t[]", [bits >> 64 * i & (1 << 64) - 1 for i in range(n)])
 
 
-def _set_domain(handle: Handle, domain: Domain, nr_cpus: int) -> None:
-    """Tell the core of a domain.  A CPU of several groups (they overlap) leaves its turn to the
-    balancer."""
-    n = (nr_cpus + 63) // 64
-    own = domain.ring.groups[domain.first]
+def set_domain(handle: Handle, domain: Domain, cpu_power: Any, flags: int = 0) -> None:
+    """Tell the core of a domain; it and ``cpu_power`` (``uint32_t[]`` by CPU id) must live as long
+    as the handle.  ``flags``: NUMAB_SD_* bits beyond those of the domain.
+
+    Raises InvalidArgument for what the core refuses.
+    """
     kind, c = domain.kind, ffi.new("struct numab_domain *")
-    group = _words(sorted(own.mask), n) if len(domain.local) == 1 else ffi.NULL
-    for flag_2012, flag_core in ((SD_BALANCE_NEWIDLE, lib.NUMAB_SD_NEWIDLE),
-                                 (SD_SHARE_PKG_RESOURCES, lib.NUMAB_SD_SHARE_CACHE)):
-        c.flags |= flag_core if domain.flags & flag_2012 else 0
-    c.groups, c.nr_mask_words, c.group = domain.core[0], n, group
-    c.max_interval_ms, c.busy_factor = kind.max_interval, kind.busy_factor
-    c.balance_interval_ms = kind.min_interval
+    span = _words(domain.span, (len(cpu_power) + 63) // 64)
+    c.flags = flags | sum(core for sd, core in _FLAGS if domain.flags & sd)
+    c.groups, c.span, c.nr_mask_words = domain.core(cpu_power)[0], span, len(span)
+    c.min_interval_ms, c.max_interval_ms = kind.min_interval, kind.max_interval
+    c.busy_factor, c.cache_nice_tries = kind.busy_factor, kind.cache_nice_tries
     handle.check(lib.numab_set_domain(handle.m, domain.cpu, domain.level, c))
 
 
@@ -135,31 +73,19 @@ class Scheduler:
     def __post_init__(self) -> None:
         flag("preempt", self.preempt)
 
-    def attach(self, handle: Handle, topology: Topology) -> Balancer:
-        """Set the domains of every CPU in the core; returns the balancer that serves them.
+    def attach(self, handle: Handle, topology: Topology) -> PullBias:
+        """Set the domains of every CPU in the core; returns what answers the core's balance hook.
 
-        Called by Machine; the core's hook is to be answered with :func:`answer`.
+        Called by Machine.
         """
         domains = build_domains(topology)
-        nr_cpus = topology.cpus[-1] + 1
+        cpu_power = ffi.new("uint32_t[]", cpu_powers(topology).tolist())
+        handle.keep("domains", (domains, cpu_power))
         for chain in domains.values():
             for domain in chain:
-                _set_domain(handle, domain, nr_cpus)
-        handle.keep("domains", domains)
-        distance = {a: dict(zip(topology.nids, row))
-                    for a, row in zip(topology.nids, topology.distance.tolist())}
-        return Balancer(
-            domains, MachineQueues(handle, topology), _MachineFeatures(handle),
-            topology.cpu_nid.tolist(), distance,
-            lambda cpu, level: lib.numab_domain_state(handle.m, cpu, level),
-            preempt=self.preempt,
-        )
-
-
-def answer(balancer: Balancer, cpu: int, level: int, idle: int) -> int:
-    """One call of the core's balance hook: NUMAB_BALANCE_* bits."""
-    moved, our_turn = balancer.load_balance(balancer.domains[cpu][level], idle)
-    return (lib.NUMAB_BALANCE_MOVED if moved else 0) | (0 if our_turn else lib.NUMAB_BALANCE_STOP)
+                set_domain(handle, domain, cpu_power,
+                           lib.NUMAB_SD_PREEMPT if self.preempt else 0)
+        return PullBias(handle)
 
 
 def scheduler_of(given: Any) -> Scheduler | None:
