@@ -22,6 +22,7 @@ from ._cffi import ffi as _ffi  # noqa: E402
 from ._cffi import lib as _lib  # noqa: E402
 
 __all__ = [
+    "CANDIDATE",
     "EPOCH",
     "EVENT",
     "ROW",
@@ -100,8 +101,14 @@ RQ = np.dtype(
         ("nr_tasks", "<i4"),
     ]
 )
+#: ``struct numab_candidate``
+CANDIDATE = np.dtype(
+    [(name, "<i4") for name in ("cpu", "nid", "tid", "home_nid", "here", "there", "other")]
+    + [("flags", "<u4")]
+)
 for _dtype, _name in (
-    (ROW, "row"), (EPOCH, "epoch"), (STEP, "step"), (EVENT, "event"), (RQ, "rq")
+    (ROW, "row"), (EPOCH, "epoch"), (STEP, "step"), (EVENT, "event"), (RQ, "rq"),
+    (CANDIDATE, "candidate"),
 ):
     if _dtype.itemsize != ffi.sizeof(f"struct numab_{_name}"):
         raise ImportError(f"numab_{_name}: the C core was built from another header")

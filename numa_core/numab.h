@@ -528,6 +528,26 @@ const uint64_t *numab_mm_faults(const struct numab_machine *m, int pid);
 int numab_mm_node_pages(const struct numab_machine *m, int pid, uint64_t *out);
 /* min(faults, total) * 1000 / total, 0 when total is 0.  Linux: task_weight, mm_weight (29). */
 uint64_t numab_weight(uint64_t faults, uint64_t total);
+/* A CPU that a task may use, and whom it would meet there.  The weights are those of the two tasks
+ * when they are threads of one process, else those of their address spaces. */
+#define NUMAB_CAND_MAY_COME 1   /* it may run where the asking task is */
+#define NUMAB_CAND_HAS_FAULTS 2 /* it and its address space have statistics */
+#define NUMAB_CAND_WANTED 4     /* the asking task weighs more for that node than for its own */
+#define NUMAB_CAND_MOVES 8      /* a move of it waits */
+struct numab_candidate {
+	int32_t cpu, nid;
+	int32_t tid;      /* that runs there, 0: the CPU idles */
+	int32_t home_nid; /* its, -1: none */
+	int32_t here;     /* weight of the asking task for its own node */
+	int32_t there;    /* its weight for @nid */
+	int32_t other;    /* weight of the one that runs there for @nid */
+	uint32_t flags;   /* NUMAB_CAND_* */
+};
+/* Those of @tid that have all flags of @need, in ascending order of CPUs: up to @max into @out;
+ * returns how many there are, or NUMAB_ESRCH.  Linux: what task_numa_find_placement looks at (29).
+ */
+int numab_candidates(const struct numab_machine *m, int tid, uint32_t need,
+		     struct numab_candidate *out, int max);
 
 #define NUMAB_PROT_NONE 0
 #define NUMAB_PROT_READ 1

@@ -109,6 +109,54 @@ static void task_numa_placement(struct numab_machine *m, struct task *t)
 		sched_event(m, NUMAB_EV_SCHED_STICK, t, t->cpu, t->cpu, 0);
 }
 
+/* @other runs where @t may. */
+static void compare(const struct task *t, const struct task *other, struct numab_candidate *out)
+{
+	const struct mm *mm = t->mm, *mm2 = other->mm;
+	const uint64_t *mine = mm == mm2 ? t->faults : mm->faults;
+	uint64_t total = mm == mm2 ? t->fault_tot : mm->fault_tot;
+
+	out->tid = other->tid;
+	out->home_nid = other->home;
+	out->here = (int32_t)numab_weight(mine[t->nid], total);
+	out->there = (int32_t)numab_weight(mine[out->nid], total);
+	out->other = mm == mm2 ? (int32_t)numab_weight(other->faults[out->nid], other->fault_tot) :
+				 (int32_t)numab_weight(mm2->faults[out->nid], mm2->fault_tot);
+	out->flags = (cpu_allowed(other, t->cpu) ? NUMAB_CAND_MAY_COME : 0u) |
+		     (other->fault_tot && mm2->fault_tot ? NUMAB_CAND_HAS_FAULTS : 0u) |
+		     (out->there > out->here ? NUMAB_CAND_WANTED : 0u) |
+		     (other->next_cpu >= 0 ? NUMAB_CAND_MOVES : 0u);
+}
+
+int numab_candidates(const struct numab_machine *m, int tid, uint32_t need,
+		     struct numab_candidate *out, int max)
+{
+	const struct task *t = m ? task_get(m, tid) : NULL;
+	struct numab_candidate c;
+	int cpu, n = 0;
+
+	if (!t)
+		return NUMAB_ESRCH;
+	for (cpu = 0; cpu < m->nr_cpus; cpu++) {
+		const struct numab_rq *rq = &m->rqs[cpu];
+
+		if (m->cpu_nid[cpu] < 0 || !cpu_allowed(t, cpu))
+			continue;
+		memset(&c, 0, sizeof(c));
+		c.cpu = cpu;
+		c.nid = m->cpu_nid[cpu];
+		c.home_nid = NUMAB_NO_NODE;
+		if (rq->nr_running && rq->curr)
+			compare(t, m->ids[rq->curr].task, &c);
+		if ((c.flags & need) != need)
+			continue;
+		if (out && n < max)
+			out[n] = c;
+		n++;
+	}
+	return n;
+}
+
 /* Pages that stay are in place: scan for less (v3.8).  task_numa_work() takes it back. */
 static void scan_slower(const struct numab_machine *m, struct task *t)
 {

@@ -125,6 +125,42 @@ def test_the_load_balancer_brings_them_home():
     assert [task.info().nid for task in crowd.tasks] == [1, 1, 0, 0]
 
 
+def test_candidates_by_hand():
+    """p of node 0 and a thread of its process on node 1, weights {200, 800} and {600, 400} (section
+    G); a process of its own on node 2, of which CPU 5 idles; whom p may not meet on CPU 3.
+
+    The address spaces: 8 of 20 faults each on node 0 and 12 on node 1; all 5 on node 2.
+    """
+    crowd = Crowd(3, 2)
+    p = crowd.task(0, (2, 8, 0))
+    thread = crowd.task(2, (6, 4, 0), beside=p)
+    other = crowd.task(4, (0, 0, 5))
+    crowd.start()
+    p.set_affinity([0, 2, 4, 5])
+    other.set_affinity([4, 5])
+    other.set_home(1)
+    m, out = crowd.m._h.m, ffi.new("struct numab_candidate[]", 8)
+    may_come, has_faults, wanted = (
+        lib.NUMAB_CAND_MAY_COME, lib.NUMAB_CAND_HAS_FAULTS, lib.NUMAB_CAND_WANTED)
+    expected = [
+        (0, 0, p.tid, -1, 200, 200, 200, may_come | has_faults),
+        (2, 1, thread.tid, -1, 200, 800, 400, may_come | has_faults | wanted),
+        (4, 2, other.tid, 1, 400, 0, 1000, has_faults),
+        (5, 2, 0, -1, 0, 0, 0, 0),
+    ]
+
+    def seen(n):
+        return [(c.cpu, c.nid, c.tid, c.home_nid, c.here, c.there, c.other, c.flags)
+                for c in out[0:n]]
+
+    assert lib.numab_candidates(m, p.tid, 0, out, 8) == 4 and seen(4) == expected
+    assert lib.numab_candidates(m, p.tid, wanted | may_come, out, 8) == 1
+    assert seen(1) == expected[1:2]
+    assert lib.numab_candidates(m, p.tid, 0, out, 0) == 4 and seen(1) == expected[1:2]
+    assert lib.numab_candidates(m, p.tid, 0, ffi.NULL, 8) == 4
+    assert lib.numab_candidates(m, 99, 0, out, 8) == -3
+
+
 def astray(homes, per=1, nodes=3):
     """A task on the first CPU of each node, with these home nodes, swap_off_home on."""
     crowd = Crowd(nodes, per)

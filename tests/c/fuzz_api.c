@@ -821,6 +821,7 @@ static int64_t call_questions(void)
 	uint64_t by_node[1024];
 	int16_t nids[64];
 	int32_t tids[5];
+	struct numab_candidate met[3];
 	int i = one_in(4) ? (int)odd() : (int)below(60);
 
 	numab_counter_name(i);
@@ -843,6 +844,8 @@ static int64_t call_questions(void)
 	numab_task_info(m, an_id(), one_in(10) ? NULL : &task);
 	numab_rq_tasks(m, a_cpu(), (int)below(4) - 1, one_in(10) ? NULL : tids, (int)below(6) - 1);
 	numab_domain_state(m, a_cpu(), i);
+	numab_candidates(m, an_id(), (uint32_t)below(17), one_in(10) ? NULL : met,
+			 (int)below(5) - 1);
 	numab_page(m, an_id(), a_vpn(), one_in(10) ? NULL : &page);
 	numab_page_nids(m, an_id(), a_vpn(), below(65), one_in(10) ? NULL : nids);
 	numab_mm_node_pages(m, an_id(), one_in(10) ? NULL : by_node);

@@ -10,42 +10,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from numa_core import RQ, Handle, ffi, lib
+import numpy as np
+
+from numa_core import CANDIDATE, Handle, ffi, lib
 
 from ..topology import Topology
-from ..tunables import Tunables
+from ..tunables import TUNABLES
 
 __all__ = ["HomeNode"]
 
+_SWAP_OFF_HOME = list(TUNABLES).index("swap_off_home")
+_MAY_COME = lib.NUMAB_CAND_MAY_COME
+_WORTHWHILE = _MAY_COME | lib.NUMAB_CAND_HAS_FAULTS | lib.NUMAB_CAND_WANTED
+
 
 class HomeNode:
-    """``task_numa_find_placement`` on a machine (section 6.5)."""
+    """``task_numa_find_placement`` on a machine (section 6.5).
+
+    ``handle`` is the machine's, ``topology`` must be that of the machine.
+
+    >>> from numab import Machine, Topology
+    >>> m = Machine("2s", sched="2012")
+    >>> task = m.process(cpu=0).main
+    >>> HomeNode(m._h, m.topology).find_placement(task.tid) is None  # nobody runs yet
+    True
+    """
 
     def __init__(self, handle: Handle, topology: Topology) -> None:
-        self._h, self._topology = handle, topology
+        self._h = handle
         nr_cpus = topology.cpus[-1] + 1
-        self._curr, self._nr_running = (
-            handle.records(lib.numab_rqs(handle.m), nr_cpus, RQ)[name]
-            for name in ("curr", "nr_running"))
-        self._words = (nr_cpus + 63) // 64
-        self._tunables = Tunables(handle)
-        self._distance = {a: dict(zip(topology.nids, row))
-                          for a, row in zip(topology.nids, topology.distance.tolist())}
+        self._found = np.zeros(nr_cpus, CANDIDATE)
+        self._buffer = ffi.from_buffer("struct numab_candidate[]", self._found, True)
+        self._info = ffi.new("struct numab_task_info *")
+        self._distance = np.zeros((topology.nids[-1] + 1,) * 2, np.int64)
+        self._distance[np.ix_(topology.nids, topology.nids)] = topology.distance
 
-    def _info(self, tid: int) -> Any:
-        info = ffi.new("struct numab_task_info *")
-        return info if lib.numab_task_info(self._h.m, tid, info) == 0 else None
-
-    def _may_run_on(self, tid: int) -> Any:
-        mask = ffi.new("uint64_t[]", self._words)
-        lib.numab_task_affinity(self._h.m, tid, mask, self._words)
-        return mask
-
-    def _weights(self, info: Any, nid: int) -> tuple[int, int]:
-        """A task's and its address space's weight of a node (section 6.3)."""
-        m = self._h.m
-        return (lib.numab_weight(lib.numab_task_faults(m, info.tid)[nid], info.numa_fault_tot),
-                lib.numab_weight(lib.numab_mm_faults(m, info.pid)[nid], info.mm_numa_fault_tot))
+    def _candidates(self, tid: int, need: int) -> int:
+        """Fill the array of CPUs that task ``tid`` may use and of whom it would meet there; of
+        those with all flags of ``need``; returns how many there are."""
+        return self._h.check(
+            lib.numab_candidates(self._h.m, tid, need, self._buffer, len(self._found)))
 
     def find_placement(self, tid: int) -> tuple[int, int] | None:
         """The node where task ``tid`` should live and the task that gives way there, or None.
@@ -53,36 +57,19 @@ class HomeNode:
         Of the running tasks of all CPUs it may use, the one for which both gain most: this task
         wants that node more than it wants its own, and more than the other does.  CPUs that idle,
         tasks without statistics, and tasks that may not run here are passed over; the first of
-        equals wins.  Threads of one process compare their own weights, others those of their
-        address spaces.  Changes nothing.
+        equals wins, in ascending order of nodes.  Threads of one process compare their own weights
+        (section 6.3), others those of their address spaces.  Changes nothing.  Raises NoSuchTask.
         """
-        p = self._info(tid)
-        here = self._weights(p, p.nid)
-        mine, best, found = self._may_run_on(tid), 0, None
-        for node in self._topology.nodes:
-            there = self._weights(p, node.nid)
-            if there[0] <= here[0] and there[1] <= here[1]:  # nobody there would be found
+        best, found = 0, None
+        for i in range(self._candidates(tid, _WORTHWHILE)):
+            c = self._buffer[i]
+            gain = c.there - c.other
+            if gain <= 0:
                 continue
-            for cpu in node.cpus:
-                if not (mine[cpu // 64] >> cpu % 64 & 1 and self._nr_running[cpu]):
-                    continue
-                other = self._candidate(int(self._curr[cpu]), p.cpu)
-                if other is None:
-                    continue
-                which = 0 if other.pid == p.pid else 1
-                wants = there[which]
-                gain = wants - self._weights(other, node.nid)[which]
-                rise = wants - here[which]
-                if gain > 0 and rise > 0 and gain + rise > best:
-                    best, found = gain + rise, (node.nid, other.tid)
+            gain += c.there - c.here
+            if gain > best or (gain == best and c.nid < found[0]):
+                best, found = gain, (c.nid, c.tid)
         return found
-
-    def _candidate(self, tid: int, cpu: int) -> Any:
-        """A running task with statistics that may run on ``cpu``."""
-        info = self._info(tid) if tid else None
-        if info is None or not info.numa_fault_tot or not info.mm_numa_fault_tot:
-            return None
-        return info if self._may_run_on(tid)[cpu // 64] >> cpu % 64 & 1 else None
 
     def find_swap(self, tid: int) -> int | None:
         """The task to change CPUs with, when task ``tid`` runs off its home node, no CPU that it
@@ -90,27 +77,26 @@ class HomeNode:
 
         The author's open point (cover letter).  Of the tasks that run on the home node, that may
         run here and get no farther from their own home: the one that ends nearest to it, of
-        equals the first.  Changes nothing.
+        equals the first.  Changes nothing.  Raises NoSuchTask.
         """
-        p = self._info(tid)
+        p = self._task(tid)
         if p.home_nid in (-1, p.nid) or p.next_cpu >= 0:
             return None
-        mine, found, best = self._may_run_on(tid), None, 0
-        for cpu in self._topology.node(p.home_nid).cpus:
-            if not mine[cpu // 64] >> cpu % 64 & 1:
-                continue
-            if not self._nr_running[cpu]:
-                return None
-            other = self._info(int(self._curr[cpu]))
-            if other is None or other.home_nid in (-1, other.nid) or other.next_cpu >= 0:
-                continue
-            after = self._distance[p.nid][other.home_nid]
-            if after > self._distance[other.nid][other.home_nid]:
-                continue
-            if (found is None or after < best) and (
-                    self._may_run_on(other.tid)[p.cpu // 64] >> p.cpu % 64 & 1):
-                best, found = after, other.tid
-        return found
+        c = self._found[: self._candidates(tid, 0)]
+        c = c[c["nid"] == p.home_nid]
+        if not c["tid"].all():
+            return None
+        c = c[(c["home_nid"] >= 0) & (c["home_nid"] != c["nid"])
+              & (c["flags"] & (_MAY_COME | lib.NUMAB_CAND_MOVES) == _MAY_COME)]
+        after = self._distance[p.nid, c["home_nid"]]
+        nearer = after <= self._distance[c["nid"], c["home_nid"]]
+        if not nearer.any():
+            return None
+        return int(c["tid"][np.where(nearer, after, after.max() + 1).argmin()])
+
+    def _task(self, tid: int) -> Any:
+        self._h.check(lib.numab_task_info(self._h.m, tid, self._info))
+        return self._info
 
     def place(self, tid: int) -> None:
         """Exchange home nodes with whom :meth:`find_placement` finds; with ``swap_off_home`` also
@@ -118,10 +104,10 @@ class HomeNode:
         found = self.find_placement(tid)
         if found is not None:
             nid, other = found
-            here = self._info(tid).nid
+            here = self._task(tid).nid
             self._h.check(lib.numab_task_set_home(self._h.m, tid, nid))
             self._h.check(lib.numab_task_set_home(self._h.m, other, here))
-        if self._tunables["swap_off_home"]:
+        if lib.numab_get(self._h.m, _SWAP_OFF_HOME):
             partner = self.find_swap(tid)
             if partner is not None:
                 self._h.check(lib.numab_task_swap(self._h.m, tid, partner))
