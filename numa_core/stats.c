@@ -66,6 +66,14 @@ static void write_home(struct numab_machine *m, struct task *t, int nid)
 	t->home = nid;
 }
 
+static void halve(const struct numab_machine *m, uint64_t *faults)
+{
+	int i;
+
+	for (i = 0; i < m->nr_nodes; i++)
+		faults[m->nids[i]] >>= 1;
+}
+
 /* The task, its address space and the running node agree: it is at home, and scans can slow down.
  * Returns whether they do; if not, scans become quick again and another CPU is to be looked for. */
 static int task_is_placed(struct numab_machine *m, struct task *t)
@@ -73,10 +81,10 @@ static int task_is_placed(struct numab_machine *m, struct task *t)
 	struct mm *mm = t->mm;
 	uint64_t max = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_period_max_ms];
 	int task_nid = heaviest(m, t->faults, t->fault_tot);
-	int mm_nid = heaviest(m, mm->faults, mm->fault_tot), i;
+	int mm_nid = heaviest(m, mm->faults, mm->fault_tot);
 
-	for (i = 0; i < m->nr_nodes; i++)
-		mm->faults[m->nids[i]] >>= 1;
+	if (!m->tun[NUMAB_T_mm_decay_once])
+		halve(m, mm->faults);
 	if (task_nid != t->nid || mm_nid != t->nid) {
 		t->numa_scan_period = (uint64_t)(uint32_t)m->tun[NUMAB_T_scan_period_min_ms];
 		return 0;
@@ -190,14 +198,14 @@ void task_numa_fault(struct numab_machine *m, struct task *t, int nid, uint64_t 
 void reset_ptenuma_scan(struct numab_machine *m, struct task *t)
 {
 	struct numab_event e;
-	int i;
 
 	t->mm->numa_scan_seq++;
 	m->counters[NUMAB_C_scan_passes]++;
 	t->mm->fault_tot >>= 1;
 	t->fault_tot >>= 1;
-	for (i = 0; i < m->nr_ids; i++)
-		t->faults[i] >>= 1;
+	halve(m, t->faults);
+	if (m->tun[NUMAB_T_mm_decay_once])
+		halve(m, t->mm->faults);
 	memset(&e, 0, sizeof(e));
 	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_PASS;

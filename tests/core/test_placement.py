@@ -130,6 +130,16 @@ def test_with_several_threads_the_nodes_halve_several_times_a_pass():
     assert (state(w), state(w, other), asked) == ((0, 4000), (0, 2000), [])
 
 
+def test_by_switch_placement_halves_no_nodes():
+    """The first example: task and mm [4, 0] of 4 after the pass, then one more each."""
+    w, asked = world(mm_decay_once=1)
+    local(w, 0, 8)
+    w.scan()
+    w.hint(1)
+    assert state(w) == (0, 4000) and asked == []
+    assert (w.t.faults().tolist(), w.p.faults().tolist()) == ([5, 0], [5, 0])
+
+
 def test_it_happens_once_a_pass_and_only_for_a_misplaced_page():
     """
     pass     0           1                              (numbers of node 0: mm)

@@ -117,6 +117,19 @@ def test_totals_halve_once_a_pass():
     assert w.p.faults().tolist() == [9, 0]
 
 
+def test_the_address_spaces_nodes_halve_with_its_total_by_switch():
+    """Section D: mm per-node decay per thread, total decay per pass; mended, both per pass."""
+    w = World(mapped=9, pmd_mark=0, mm_decay_once=1)
+    w.write(*range(9))
+    for page in range(9):
+        w.hint(page)
+    seen_by_node = []
+    for _ in range(4):
+        w.scan()
+        seen_by_node.append((w.p.faults().tolist(), w.t.info().mm_numa_fault_tot))
+    assert seen_by_node == [([4, 0], 4), ([2, 0], 2), ([1, 0], 1), ([0, 0], 0)]
+
+
 def test_only_the_scanning_tasks_numbers_halve():
     """6.2: total and every node of the task that came to the end; other threads' do not."""
     w = World(mapped=1, nodes=3, pmd_mark=0)

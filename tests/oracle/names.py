@@ -76,6 +76,7 @@ TUNABLES = {
     "home_requeue": (1, 0, 1),
     "swap_off_home": (0, 0, 1),
     "count_pages_not_faults": (0, 0, 1),
+    "mm_decay_once": (0, 0, 1),
     "leak_on_refused_migrate": (0, 0, 1),
     "rate_limit": (0, 0, 1),
     "thp": (0, 0, 1),

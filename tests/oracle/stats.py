@@ -38,8 +38,9 @@ def task_numa_placement(m, task):
         if mm.fault_tot == 0 or task.fault_tot == 0:
             return
         best_mm, best_task = heaviest(m, mm), heaviest(m, task)
-        for nid in mm.faults:
-            mm.faults[nid] >>= 1
+        if not m.tunables["mm_decay_once"]:
+            for nid in mm.faults:
+                mm.faults[nid] >>= 1
         here = running_node(m, task)
         if best_mm == best_task == here:
             longest = m.tunables["scan_period_max_ms"]
@@ -63,7 +64,8 @@ def heaviest(m, owner):
 def reset_ptenuma_scan(m, task):
     """The scanner came to the end of the address space: decay (6.2).
 
-    mm total, and of the scanning task alone its total and its nodes; not the mm's nodes.
+    mm total, and of the scanning task alone its total and its nodes; the mm's nodes only by the
+    switch that mends this.
     """
     task.mm.scan_seq += 1
     m.counters["scan_passes"] += 1
@@ -71,6 +73,9 @@ def reset_ptenuma_scan(m, task):
     task.fault_tot >>= 1
     for nid in task.faults:
         task.faults[nid] >>= 1
+    if m.tunables["mm_decay_once"]:
+        for nid in task.mm.faults:
+            task.mm.faults[nid] >>= 1
 
 
 def weight(faults, total):

@@ -25,7 +25,7 @@ SWITCHES = (
     "pmd_batch_migrate", "last_nid_transfer", "home_alloc", "count_pages_not_faults",
     "scan_budget_ptes", "first_nid_gate", "inaccessible_vma_skip", "flush_if_marked",
     "huge_counts_ptes", "pmd_batch_numa_only", "gup_numa", "place_misplaced_only",
-    "account_when_off", "home_requeue",
+    "account_when_off", "home_requeue", "mm_decay_once",
     "leak_on_refused_migrate", "rate_limit", "thp", "thp_native_migration", "zero_page",
     "policy_table_ready", "arch_x86", "tlb_x86_local_only", "tlb_x86_no_flush",
     "tlb_generic_local")
