@@ -313,6 +313,7 @@ static void pay(struct numab_machine *m, struct task *t)
 
 	t->debt_ps -= ps;
 	*left_ps -= ps;
+	m->run.unpaid_ps = 0;
 	charge_run_time(t, ps);
 	t->last_ran_ns = m->now_ns + m->tick_ns - *left_ps / PS_PER_NS;
 }
@@ -328,6 +329,8 @@ static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, in
 		enum consume_result result = CONSUMED_BUDGET;
 		uint64_t cost = 0;
 
+		if (!t && wake_first_sleeper(m, cpu))
+			continue;
 		if (!t)
 			return 0;
 		pay(m, t);
@@ -346,6 +349,8 @@ static int run_cpu(struct numab_machine *m, int cpu, struct numab_stop *stop, in
 			stop->tid = t->tid;
 			return 1;
 		}
+		if (result == CONSUMED_SLEEPS && !t->debt_ps)
+			program_sleep(m, t);
 		if (result == CONSUMED_WAITS) {
 			t->blocked_tick = m->now_ns / m->tick_ns + 1;
 			rq->curr = 0;
@@ -364,16 +369,17 @@ static void begin_tick(struct numab_machine *m, int cpu)
 {
 	m->run.begun = 1;
 	m->run.left_ps = m->tick_ns * PS_PER_NS;
+	m->run.unpaid_ps = 0;
 	wake_sleepers(m, cpu);
 	if (m->queues[cpu].need_resched)
 		m->rqs[cpu].curr = 0;
 }
 
-/* Neither has anybody to run, nor anybody who stops running. */
+/* Neither has anybody to run in this tick, nor anybody who stops running. */
 static int nobody(const struct numab_machine *m, int cpu)
 {
 	return !m->rqs[cpu].nr_running && !m->queues[cpu].last_ran &&
-	       m->queues[cpu].next_wake_ns > m->now_ns;
+	       m->queues[cpu].next_wake_ns >= m->now_ns + m->tick_ns;
 }
 
 static int run_cpus(struct numab_machine *m, struct numab_stop *stop, int *err)

@@ -444,6 +444,35 @@ void wake_sleepers(struct numab_machine *m, int cpu)
 	}
 }
 
+/* A CPU with nobody to run idles until the first of its sleepers is due.  Returns 0: nobody is,
+ * within this tick. */
+int wake_first_sleeper(struct numab_machine *m, int cpu)
+{
+	struct queue *q = &m->queues[cpu];
+	uint64_t end_ns = m->now_ns + m->tick_ns, left_ps;
+	struct task *first = NULL;
+	int i;
+
+	if (q->next_wake_ns >= end_ns)
+		return 0;
+	q->next_wake_ns = UINT64_MAX;
+	for (i = 0; i < q->nr; i++) {
+		struct task *t = m->ids[q->tids[i]].task;
+
+		if (t->state != TASK_ASLEEP || t->wake_ns >= q->next_wake_ns)
+			continue;
+		q->next_wake_ns = t->wake_ns;
+		first = t;
+	}
+	if (q->next_wake_ns >= end_ns)
+		return 0;
+	left_ps = (end_ns - q->next_wake_ns) * PS_PER_NS;
+	if (left_ps < m->run.left_ps)
+		m->run.left_ps = left_ps;
+	task_wake(m, first, 1);
+	return 1;
+}
+
 /* ---- who runs ---- */
 
 /* The lowest virtual run time, ties by id.  NULL: the CPU idles.  Tasks that wait for others in

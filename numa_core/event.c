@@ -177,8 +177,20 @@ static int ring_grow(struct numab_machine *m)
 	return 0;
 }
 
-/* Keep an event if it touches the pages watched.  Whether the ring is on never changes a result. */
-void event_put(struct numab_machine *m, const struct numab_event *e)
+/* The time that a CPU has come to: they have their ticks one after the other. */
+uint64_t cpu_now_ns(const struct numab_machine *m, int cpu)
+{
+	const struct run_state *r = &m->run;
+	uint64_t left_ps = r->left_ps > r->unpaid_ps ? r->left_ps - r->unpaid_ps : 0;
+
+	if (!r->mid_tick || cpu > r->cpu || (cpu == r->cpu && !r->begun))
+		return m->now_ns;
+	return m->now_ns + m->tick_ns - (cpu == r->cpu ? left_ps / PS_PER_NS : 0);
+}
+
+/* Keep an event, with the time, if it touches the pages watched.  Whether the ring is on never
+ * changes a result. */
+void event_put(struct numab_machine *m, struct numab_event *e)
 {
 	uint64_t end = e->vpn + (e->nr_pages ? e->nr_pages : 1);
 
@@ -191,6 +203,7 @@ void event_put(struct numab_machine *m, const struct numab_event *e)
 		m->counters[NUMAB_C_events_dropped]++;
 		return;
 	}
+	e->now_ns = e->kind < NUMAB_EV_SCHED_MOVE ? m->now_ns : cpu_now_ns(m, e->cpu);
 	m->ring[(m->ring_head + m->ring_len) % m->ring_cap] = *e;
 	m->ring_len++;
 }
@@ -204,7 +217,6 @@ void sched_event(struct numab_machine *m, int kind, const struct task *t, int fr
 	if (!m->ring_cap || !(m->ring_kinds >> kind & 1))
 		return;
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = (int16_t)kind;
 	e.pid = t->mm->pid;
 	e.tid = t->tid;
@@ -224,7 +236,6 @@ void sched_switch_event(struct numab_machine *m, int cpu, int prev, int next)
 	if (!m->ring_cap || !(m->ring_kinds >> NUMAB_EV_SWITCH & 1))
 		return;
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_SWITCH;
 	e.pid = t ? t->mm->pid : 0;
 	e.tid = next;

@@ -22,7 +22,6 @@ static noinline void put_hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t 
 	struct numab_event e;
 
 	memset(&e, 0, sizeof(e));
-	e.now_ns = c->m->now_ns;
 	e.kind = NUMAB_EV_HINT;
 	e.pid = c->mm->pid;
 	e.tid = c->t->tid;

@@ -279,7 +279,7 @@ int cursor_run(struct numab_machine *m, struct task *t, uint64_t budget_ps, uint
 	struct cursor *c = &t->cur;
 
 	*result = CONSUMED_BUDGET;
-	if (c->kind == CURSOR_PROGRAM && program_waits(m, t)) {
+	if (c->kind == CURSOR_PROGRAM && program_waits(t)) {
 		*result = CONSUMED_SLEEPS;
 		return 0;
 	}

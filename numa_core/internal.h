@@ -227,6 +227,7 @@ struct step_state {
 };
 
 #define WAITS_FOR_WORLD -1
+#define WAITS_FOR_TIMER -2
 
 struct program {
 	struct numab_step *steps;  /* [nr] */
@@ -235,7 +236,8 @@ struct program {
 	int touching;         /* in the middle of the touch at @at */
 	int mutator;
 	uint32_t stops;       /* of its steps that stop the world, not taken back yet */
-	int64_t waits;        /* 0: for nothing, a barrier's id + 1, WAITS_FOR_WORLD */
+	int64_t waits;        /* 0: for nothing, a barrier's id + 1, WAITS_FOR_... */
+	uint64_t sleep_ns;    /* of a sleep that is to begin (WAITS_FOR_TIMER) */
 	uint64_t rng;         /* of its sleeps */
 };
 
@@ -350,7 +352,8 @@ struct id_slot {
 struct run_state {
 	int mid_tick;
 	int cpu;
-	uint64_t left_ps; /* of this CPU's tick */
+	uint64_t left_ps;   /* of this CPU's tick */
+	uint64_t unpaid_ps; /* what its task has cost and is not taken off yet, where it matters */
 	int begun;        /* this CPU has begun */
 };
 
@@ -474,7 +477,8 @@ NUMAB_FUNC int fail(struct numab_machine *m, int code, const char *fmt, ...) pri
 NUMAB_FUNC int no_memory(struct numab_machine *m);
 NUMAB_FUNC int no_task(struct numab_machine *m, int tid);
 NUMAB_FUNC int no_process(struct numab_machine *m, int pid);
-NUMAB_FUNC void event_put(struct numab_machine *m, const struct numab_event *e);
+NUMAB_FUNC uint64_t cpu_now_ns(const struct numab_machine *m, int cpu);
+NUMAB_FUNC void event_put(struct numab_machine *m, struct numab_event *e);
 NUMAB_FUNC void sched_event(struct numab_machine *m, int kind, const struct task *t, int from,
 			    int to, uint64_t aux);
 NUMAB_FUNC void sched_switch_event(struct numab_machine *m, int cpu, int prev, int next);
@@ -705,6 +709,7 @@ NUMAB_FUNC void scheduler_tick(struct numab_machine *m, int cpu);
 NUMAB_FUNC void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns);
 NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t, int here);
 NUMAB_FUNC void wake_sleepers(struct numab_machine *m, int cpu);
+NUMAB_FUNC int wake_first_sleeper(struct numab_machine *m, int cpu);
 
 /* ---- access.c ---- */
 struct progress {
@@ -721,7 +726,8 @@ enum consume_result { CONSUMED_BUDGET, CONSUMED_EMPTY, CONSUMED_WAITS, CONSUMED_
 NUMAB_FUNC int program_init(struct numab_machine *m, struct cursor *c,
 			    const struct numab_step *steps, uint32_t n, uint32_t flags,
 			    uint64_t seed);
-NUMAB_FUNC int program_waits(struct numab_machine *m, struct task *t);
+NUMAB_FUNC int program_waits(const struct task *t);
+NUMAB_FUNC void program_sleep(struct numab_machine *m, struct task *t);
 NUMAB_FUNC int program_next(struct numab_machine *m, struct task *t, uint64_t *cost_ps,
 			    enum consume_result *result);
 

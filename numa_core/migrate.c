@@ -138,7 +138,6 @@ static void mm_migrate_pages_event(struct numab_machine *m, const struct mm *mm,
 	if (!m->ring_cap)
 		return;
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_MIGRATE;
 	e.pid = mm->pid;
 	e.tid = how->t ? how->t->tid : 0;

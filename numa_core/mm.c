@@ -359,7 +359,6 @@ void huge_split(struct numab_machine *m, struct mm *mm, struct span *s, uint64_t
 	m->counters[NUMAB_C_thp_split]++;
 	tlb_flush_range(m, mm, NULL);
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_SPLIT;
 	e.pid = mm->pid;
 	e.vpn = s->base + slot * SLOT_PAGES;

@@ -137,7 +137,6 @@ static void unmap_event(struct numab_machine *m, const struct mm *mm, uint64_t s
 	struct numab_event e;
 
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_UNMAP;
 	e.pid = mm->pid;
 	e.vpn = start;

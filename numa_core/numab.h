@@ -321,8 +321,8 @@ int numab_task_set_affinity(struct numab_machine *m, int tid, const uint64_t *ma
 /* The mask into @out, @nr_words words of it; returns how many CPUs it permits. */
 int numab_task_affinity(const struct numab_machine *m, int tid, uint64_t *out,
 			uint32_t nr_words);
-/* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake).  Deadlines are seen
- * at ticks; a task wakes where it went to sleep. */
+/* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake).  A CPU with nobody
+ * to run sees the deadline when it comes; a busy one when it has nobody, or at the next tick. */
 int numab_task_sleep(struct numab_machine *m, int tid, uint64_t until_ns);
 int numab_task_wake(struct numab_machine *m, int tid);
 
@@ -902,7 +902,7 @@ enum numab_step_kind {
 	NUMAB_STEP_TOUCH,    /* make the rows of @touch; come back to, it goes on where it
 			      * was: a sweep at its next page, the others with their next draw */
 	NUMAB_STEP_REPEAT,   /* back to step @target, @count more times (0: for ever) */
-	NUMAB_STEP_SLEEP,    /* @count..@count_max ns, drawn evenly; wakes at a tick */
+	NUMAB_STEP_SLEEP,    /* @count..@count_max ns, drawn evenly; see numab_task_sleep */
 	NUMAB_STEP_BARRIER,  /* sleep until @count tasks, this one included, have come to barrier
 			      * @target; any tasks of the machine can meet there */
 	NUMAB_STEP_STOP,     /* mutators of this process stop at their next rows, and sleep... */
@@ -1026,7 +1026,7 @@ enum numab_event_kind {
 #define NUMAB_EV_MASK_PAGES 0x7f
 #define NUMAB_EV_MASK_ALL 0x3fff
 struct numab_event {
-	uint64_t now_ns;
+	uint64_t now_ns;       /* the scheduler's: its CPU's time; of pages: the tick's */
 	uint64_t vpn;
 	uint64_t aux;
 	uint32_t nr_pages;

@@ -50,7 +50,6 @@ static void alloc_event(struct fault_ctx *c, uint64_t vpn, int from, int to)
 	struct numab_event e;
 
 	memset(&e, 0, sizeof(e));
-	e.now_ns = c->m->now_ns;
 	e.kind = NUMAB_EV_ALLOC;
 	e.pid = c->mm->pid;
 	e.tid = c->t->tid;

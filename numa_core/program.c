@@ -145,31 +145,37 @@ int program_init(struct numab_machine *m, struct cursor *c, const struct numab_s
 
 /* ---- waiting ---- */
 
-static void wait_for(struct numab_machine *m, struct task *t, int64_t what)
+/* Is it held up?  Then it has to sleep (again: a host may have woken it). */
+int program_waits(const struct task *t)
 {
-	t->cur.program.waits = what;
-	numab_task_sleep(m, t->tid, UINT64_MAX);
+	const struct program *p = &t->cur.program;
+
+	return p->waits || (p->mutator && t->mm->world_stopped);
 }
 
-/* Is it held up?  Then it sleeps (again: a host may have woken it). */
-int program_waits(struct numab_machine *m, struct task *t)
+/* It is held up, and all that it did is paid: a sleep begins. */
+void program_sleep(struct numab_machine *m, struct task *t)
 {
 	struct program *p = &t->cur.program;
+	uint64_t until_ns = UINT64_MAX;
 
-	if (!p->waits && !(p->mutator && t->mm->world_stopped))
-		return 0;
-	wait_for(m, t, p->waits ? p->waits : WAITS_FOR_WORLD);
-	return 1;
+	if (p->waits == WAITS_FOR_TIMER) {
+		p->waits = 0;
+		until_ns = cpu_now_ns(m, t->cpu) + p->sleep_ns;
+	} else if (!p->waits) {
+		p->waits = WAITS_FOR_WORLD;
+	}
+	task_sleep(m, t, until_ns);
 }
 
-/* 1: it sleeps until the others have come. */
+/* 1: it has to wait until the others have come. */
 static int meet(struct numab_machine *m, struct task *t, const struct numab_step *s)
 {
 	struct barrier *b = &m->barriers[s->target];
 
 	b->need = (uint32_t)s->count;
 	if (++b->arrived < b->need) {
-		wait_for(m, t, (int64_t)s->target + 1);
+		t->cur.program.waits = (int64_t)s->target + 1;
 		return 1;
 	}
 	b->arrived = 0;
@@ -245,7 +251,7 @@ int program_next(struct numab_machine *m, struct task *t, uint64_t *cost_ps,
 	const struct numab_step *s;
 
 	c->nr = 0;
-	if (program_waits(m, t)) {
+	if (program_waits(t)) {
 		*result = CONSUMED_SLEEPS;
 		return 0;
 	}
@@ -262,6 +268,7 @@ int program_next(struct numab_machine *m, struct task *t, uint64_t *cost_ps,
 		return 0;
 	}
 	*cost_ps += (uint64_t)m->tun[NUMAB_T_cpu_ps];
+	m->run.unpaid_ps = *cost_ps;
 	if (s->kind == NUMAB_STEP_REPEAT) {
 		repeat(p, s);
 		return 0;
@@ -269,8 +276,8 @@ int program_next(struct numab_machine *m, struct task *t, uint64_t *cost_ps,
 	p->at++;
 	switch (s->kind) {
 	case NUMAB_STEP_SLEEP:
-		numab_task_sleep(m, t->tid, m->now_ns + s->count +
-				 rng_below(&p->rng, s->count_max - s->count + 1));
+		p->waits = WAITS_FOR_TIMER;
+		p->sleep_ns = s->count + rng_below(&p->rng, s->count_max - s->count + 1);
 		*result = CONSUMED_SLEEPS;
 		break;
 	case NUMAB_STEP_BARRIER:

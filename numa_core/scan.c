@@ -192,7 +192,6 @@ uint64_t change_prot_numa(struct numab_machine *m, struct mm *mm, const struct t
 	if (marked || !m->tun[NUMAB_T_flush_if_marked])
 		tlb_flush_range(m, mm, cost_ps);
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_SCAN;
 	e.pid = mm->pid;
 	e.tid = t ? t->tid : 0;

@@ -207,7 +207,6 @@ void reset_ptenuma_scan(struct numab_machine *m, struct task *t)
 	if (m->tun[NUMAB_T_mm_decay_once])
 		halve(m, t->mm->faults);
 	memset(&e, 0, sizeof(e));
-	e.now_ns = m->now_ns;
 	e.kind = NUMAB_EV_PASS;
 	e.pid = t->mm->pid;
 	e.tid = t->tid;

@@ -55,7 +55,8 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Between ``min_ns`` and ``max_ns``, drawn evenly; the task wakes at a tick."""
+    """Between ``min_ns`` and ``max_ns``, drawn evenly; the task wakes then if its CPU idles, else
+    when that has nobody to run, or at the next tick."""
 
     min_ns: int
     max_ns: int

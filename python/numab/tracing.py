@@ -39,7 +39,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a run did: ``events`` in order, dtype EVENT; a Sample now and then; who took part.
+    """What a run did: ``events`` by time, dtype EVENT; a Sample now and then; who took part.
 
     ``tasks``: process id by task id; ``cpus``: node by CPU; ``start_cpus``: where tasks began;
     ``nids``: all nodes, those without CPUs too.
@@ -115,10 +115,11 @@ def record(job: LoadJob, groups: Iterable[str] = ("sched", "migrate", "scan")) -
     sampler.take()
     finished = run_started(started, job, sample, drain)
     drain()
+    events = np.concatenate(chunks)
     return Recording(
         load=job.load, policy=machine.policy if started.bound is None else started.bound,
         end_ns=machine.now_ns + (machine.tick_ns if finished else 0), tick_ns=machine.tick_ns,
-        events=np.concatenate(chunks), samples=tuple(sampler.samples),
+        events=events[np.argsort(events["now_ns"], kind="stable")], samples=tuple(sampler.samples),
         tasks={tid: info.pid for tid, info in tasks.items()},
         cpus={cpu: machine.topology.node_of_cpu(cpu) for cpu in machine.topology.cpus},
         start_cpus={tid: info.cpu for tid, info in tasks.items()}, finished=finished,

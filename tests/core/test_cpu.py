@@ -105,18 +105,44 @@ def test_a_task_that_moves_joins_level_and_runs_from_the_next_tick_on():
     assert ran(w.t, other) == [65, 65]
 
 
-def test_a_sleeper_wakes_at_the_first_tick_at_or_after_its_time():
-    """Deadlines are seen at ticks: 10 ms is in the third tick, so it runs from 12 ms on; 12 ms
-    exactly is not late."""
-    for until in (10 * MS, 12 * MS):
-        w = world()
-        busy(w.t)
-        w.t.sleep(until)
-        assert w.t.info().state == 1
-        w.m.run(3 * TICK)
-        assert ran(w.t) == [0]
-        w.m.run(4 * TICK)
-        assert (ran(w.t), w.t.info().state) == ([1], 0)
+@pytest.mark.parametrize("until, third", [(9 * MS, 0.75), (10 * MS, 0.5), (12 * MS, 0)])
+def test_a_sleeper_wakes_when_its_time_comes(until, third):
+    """9 ms is in the third tick: on a CPU that idles it runs for the 3 ms that are left."""
+    w = world()
+    busy(w.t)
+    w.t.sleep(until)
+    assert w.t.info().state == 1
+    w.m.run(3 * TICK)
+    assert ran(w.t) == [third]
+    w.m.run(4 * TICK)
+    assert (ran(w.t), w.t.info().state) == ([third + 1], 0)
+
+
+def test_a_sleeper_on_a_busy_cpu_wakes_at_the_next_tick():
+    """A runs; B's 9 ms are over at the tick at 12 ms, and it is the next when A's slice is."""
+    w = world()
+    other = w.t.clone(0)
+    busy(w.t, other)
+    other.sleep(9 * MS)
+    w.m.run(3 * TICK)
+    assert (ran(w.t, other), other.info().state) == ([3, 0], 1)
+    w.m.run(4 * TICK)
+    assert (ran(w.t, other), other.info().state) == ([4, 0], 0)
+    w.m.run(5 * TICK)
+    assert ran(w.t, other) == [4, 1]
+
+
+def test_sleepers_of_an_idle_cpu_wake_one_after_the_other():
+    """B is due at 5 ms, A at 6: B runs from 5 ms, A wakes at the tick at 8 ms."""
+    w = world()
+    other = w.t.clone(0)
+    busy(w.t, other)
+    w.t.sleep(6 * MS)
+    other.sleep(5 * MS)
+    w.m.run(2 * TICK)
+    assert (ran(w.t, other), w.t.info().state) == ([0, 0.75], 1)
+    w.m.run(3 * TICK)
+    assert w.t.info().state == 0
 
 
 def test_sleep_for_ever_ends_with_wake():

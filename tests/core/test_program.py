@@ -84,15 +84,16 @@ def test_a_program_that_touches_nothing_fills_its_ticks_too():
     assert w.t.info().sum_exec_ns == 3 * TICK
 
 
-def test_a_sleeper_wakes_at_the_tick_that_follows_its_time():
-    """One touch, then 5 ms: from the tick at 0 to that at 8 ms.  Asleep in between, no run time."""
+def test_a_sleeper_wakes_when_its_time_has_come():
+    """One touch and its fault, then 5 ms; a touch, and again.  Asleep in between: no run time."""
     w = world(latency_local_ps=0, cpu_ps=1000)
     w.t.feed_program([once(0, 1, 1), Sleep(5 * MS, 5 * MS), once(0, 1, 1), Repeat(0)], base_vpn=VPN)
     seen = []
     for tick in range(1, 5):
         w.m.run(tick * TICK)
         seen.append((made(w.t), w.t.info().state))
-    assert seen == [(1, 1), (1, 1), (3, 1), (3, 1)]
+    assert seen == [(1, 1), (3, 1), (5, 1), (7, 1)]           # at 5, 10 and 15 ms
+    assert w.t.info().sum_exec_ns < 1000
 
 
 def test_sleeps_are_drawn_from_their_range_and_by_the_seed():
@@ -116,8 +117,8 @@ def test_sleeps_are_drawn_from_their_range_and_by_the_seed():
 def test_nobody_passes_a_barrier_before_all_have_come():
     """
     CPU 0 (task 1):  1 ms, barrier            Task 1 sleeps from 1 ms on.  Task 2 comes in the third
-    CPU 1 (task 2): 10 ms, barrier            tick at 10 ms and goes on at once; task 1 has had its
-                                              tick, and goes on in the fourth.
+    CPU 1 (task 2): 10 ms, barrier            tick at 10 ms and goes on at once; CPU 0 has had its
+                                              tick, and task 1 wakes in the fourth.
     """
     w = world(threads=2, latency_local_ps=500_000_000)       # node 1 is at distance 20: 1 ms
     one, two = w.tasks
@@ -127,8 +128,33 @@ def test_nobody_passes_a_barrier_before_all_have_come():
     for tick in range(1, 5):
         w.m.run(tick * TICK)
         seen.append((made(one), one.info().state, made(two)))
-    assert seen == [(2, 1, 4), (2, 1, 8), (2, 0, 12), (10, 0, 16)]
+    assert seen == [(2, 1, 4), (2, 1, 8), (2, 1, 12), (10, 0, 16)]
     assert one.info().sum_exec_ns < 6 * MS                    # nobody runs while it waits
+
+
+def test_who_waits_on_a_later_cpu_goes_on_at_once():
+    """Task 1 on CPU 0 comes at 10 ms, with 20 touches of 0.5 ms; task 2 on CPU 1 waits since 2 ms
+    and makes two more touches of 1 ms in the same tick."""
+    w = world(threads=2, latency_local_ps=500_000_000)
+    one, two = w.tasks
+    one.feed_program([once(0, 1, 20), Barrier(7, 2), once(1, 1, 0)], base_vpn=VPN)
+    two.feed_program([once(0, 1, 2), Barrier(7, 2), once(1, 1, 0)], base_vpn=VPN)
+    w.m.run(2 * TICK)
+    assert (made(two), two.info().state) == (2, 1)
+    w.m.run(3 * TICK)
+    assert (made(one), made(two)) == (24, 4)
+    assert two.info().sum_exec_ns < 5 * MS
+
+
+def test_a_sleep_begins_when_what_came_before_is_paid():
+    """A touch of 10 ms, then 1 ms of sleep: awake again at 11 ms, in the third tick."""
+    w = world()
+    touch = Touch("sweep", 0, 1, accesses=10, write_permille=0, touches=1)
+    w.t.feed_program([touch, Sleep(MS, MS), Repeat(0)], base_vpn=VPN)
+    w.m.events(4096, kinds=("sleep", "wake"))
+    w.m.run(6 * TICK)
+    at = w.m.drain()["now_ns"].tolist()             # a step costs 1 ps, seen as a whole ns
+    assert at == [10 * MS + 1, 11 * MS + 1, 21 * MS + 2, 22 * MS + 2]
 
 
 def test_a_barrier_can_be_met_at_again_and_again():

@@ -205,12 +205,25 @@ class Queues:
 
     # ---- time ----
 
+    def wake_first(self, cpu):
+        """Nobody runs here: the first whose sleep ends within the tick does; ns left of it."""
+        sleepers = [task for task in self.tasks.values() if task.cpu == cpu]
+        first = min(sleepers, key=lambda task: (task.wake_ns, task.tid), default=None)
+        left = self.now_ns + self.tick_ns - first.wake_ns if first else 0
+        if left <= 0:
+            return 0
+        self.wake(first)
+        return left
+
     def run_tick(self):
         for cpu, queue in enumerate(self.queues):
             for tid in sorted(self.tasks):
                 task = self.tasks[tid]
                 if task.cpu == cpu and not task.queued and task.wake_ns <= self.now_ns:
                     self.wake(task)
+            left = self.tick_ns
+            if not queue.runnable:
+                left = self.wake_first(cpu)
             if queue.resched:
                 queue.curr = None
             if queue.curr is None and queue.runnable:
@@ -218,8 +231,8 @@ class Queues:
                 queue.curr.slice_began = queue.curr.executed
                 queue.resched = False
             if queue.curr:
-                queue.curr.executed += self.tick_ns * PS
-                queue.curr.vruntime += self.tick_ns * PS * 1024 // queue.curr.weight
+                queue.curr.executed += left * PS
+                queue.curr.vruntime += left * PS * 1024 // queue.curr.weight
         self.now_ns += self.tick_ns
         for queue in self.queues:
             self.timer(queue)

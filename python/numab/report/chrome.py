@@ -2,7 +2,7 @@
 
 A track for every CPU, with what runs there; one for every task, with where it runs and what befalls
 it; counters for every node: resident pages of the load, and the local share of the accesses made
-from it.  Times are microseconds; a slice begins and ends at ticks.
+from it.  Times are microseconds.
 """
 
 from __future__ import annotations

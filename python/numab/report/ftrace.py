@@ -1,7 +1,7 @@
 """Events as ftrace text, for the scripts that people have: the fields are the kernel's own.
 
-``TASK-PID [CPU] FLAGS TIMESTAMP: event: args``, as ``trace`` of tracefs prints it.  Every event of
-a tick bears the time of the tick.  A move to the task's home node is told twice, as
+``TASK-PID [CPU] FLAGS TIMESTAMP: event: args``, as ``trace`` of tracefs prints it.  What befell
+pages in a tick bears the time of the tick.  A move to the task's home node is told twice, as
 sched_migrate_task and as sched_move_numa; events that no kernel has are named numab_*.
 """
 

@@ -2,8 +2,7 @@
 
 A request wakes its worker, touches its client's memory and looks into a cache that all share (an
 eighth of the memory); then the worker waits for the next one.  A request takes some 10 ms while all
-its memory is local, more than a tick: a sleep ends at a tick, so that shorter requests would never
-be running when a tick comes, and the address space never scanned.
+its memory is local, so that the ticks, which start scans, find most workers at work.
 """
 
 from __future__ import annotations
