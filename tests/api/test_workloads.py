@@ -122,10 +122,11 @@ def test_perf_processes_threads_and_memory():
     load = perf("-p 2 -t 3 -G 1 -P 2 -T 1 -l 5 --no-data_rand_walk")
     assert load.shared == 256 and load.processes == (1280, 1280)
     assert [t.process for t in load.threads] == [0, 0, 0, 1, 1, 1]
-    second = load.threads[1].phases[0].steps
-    # its sweeps begin with its own part of what it shares, 1/6 and 1/3; 42 and 170 pages on
-    assert second == (
-        Touch("sweep", 42, 214, 64, 1000, touches=214), Touch("sweep", 0, 42, 64, 1000, touches=42),
+    loops = load.threads[4].phases[-1].steps
+    # its sweeps begin with its process's part, 1/2, and its own, 1/3: 128 and 170 pages on
+    assert loops == (
+        Touch("sweep", 128, 128, 64, 1000, touches=128),
+        Touch("sweep", 0, 128, 64, 1000, touches=128),
         Touch("sweep", 426, 342, 64, 1000, touches=342),
         Touch("sweep", 256, 170, 64, 1000, touches=170),
         Touch("sweep", 1024, 256, 64, 1000, touches=256), Repeat(0, 4),
@@ -149,10 +150,44 @@ def test_perf_how_data_is_accessed(args, permille, pattern):
 def test_perf_without_options_shares_the_memory_out():
     load = perf("", threads=4, pages=1000, touches=2500)
     assert load.processes == (1000,) and len(load.threads) == 4
-    assert load.threads[0].phases[0].steps[-1] == Repeat(0, 2)   # 2,500 touches: three loops
+    assert load.threads[0].phases[-1].steps[-1] == Repeat(0, 2)  # 2,500 touches: three loops
     assert perf("-p 2", threads=4, pages=1000).processes == (500, 500)
-    assert perf("-G 0 -P 1 -l 1").threads[0].phases[0].steps == (
+    assert perf("-G 0 -P 1 -l 1").threads[0].phases[-1].steps == (
         Touch("uniform", 0, 256, 64, 1000, touches=256),)
+
+
+def written(first, n):
+    return Touch("sweep", first, n, 64, 1000, touches=n)
+
+
+def test_perf_writes_all_memory_before_its_loops():
+    """Global memory once, then each process's, then each thread's: 256, 512 and 256 pages."""
+    load = perf("-p 2 -t 2 -G 1 -P 2 -T 1")
+    assert [[p.steps for p in t.phases[:-1]] for t in load.threads] == [
+        [(written(0, 256),), (Barrier(0, 2), written(256, 512)),
+         (Barrier(2, 2), written(768, 256))],
+        [(Barrier(2, 2), written(1024, 256))],
+        [(Barrier(0, 2), written(256, 512)), (Barrier(3, 2), written(768, 256))],
+        [(Barrier(3, 2), written(1024, 256))],
+    ]
+    alone = perf("-p 1 -t 1 -P 1 -G 0").threads[0].phases[:-1]
+    assert [p.steps for p in alone] == [(written(0, 256),)]
+    assert [len(t.phases) for t in perf("-p 2 -t 2 -T 1 --no-init_random").threads] == [1] * 4
+    assert [len(t.phases) for t in perf("-p 1 -t 2 -G 0 -T 1").threads] == [2, 2]
+
+
+@pytest.mark.parametrize("args, count", [("-p 2 -t 3", 6), ("-p 1 -t 2 -I", 2)])
+def test_perf_starts_all_loops_at_once(args, count):
+    for thread in perf(args + " -S").threads:
+        assert thread.phases[-2].steps == (Barrier(1, count),)
+    assert all(Barrier(1, count) not in p.steps for t in perf(args).threads for p in t.phases)
+    assert len(perf("-p 1 -t 1 -P 1 -S --no-init_random").threads[0].phases) == 1
+
+
+def test_perf_memset_begins_at_the_front():
+    """bzero(3) of all of it, where other sweeps begin at the thread's own part."""
+    load = perf("-t 2 -G 0 -P 1 -Z --no-data_rand_walk")
+    assert [t.steady for t in load.threads] == [(written(0, 256),)] * 2
 
 
 def test_perf_has_a_megabyte_of_global_memory():
@@ -170,17 +205,25 @@ def test_perf_lists_of_cpus(text, cpus):
     assert [t.cpu for t in perf(f"-t 8 -C {text}").threads] == cpus + [None] * (8 - len(cpus))
 
 
-def test_perf_binds_the_first_threads():
-    load = perf("-P 1 -t 3 -C 4,6-7 -M 1,0 -0")
+@pytest.mark.parametrize("args, binds", [
+    ("-G 0 -P 1", [[1, 1, 1], [0, 0], [1, 1]]),    # who has no node inherits the first thread's
+    ("-G 0 -P 1 -0", [[0, 0, 1], [0, 0], [0, None]]),  # -0 restores the process's to the default
+    ("-T 1", [[None, 1, 1], [0, 0], [1, 1]]),      # the main process is not bound
+    ("-T 1 -0", [[0, 0, None], [0, None], [0, None]]),
+    ("-G 1 -0", [[0, 0, 1], [0, 0], [0, 1]]),      # of the main process there is nothing to restore
+    ("-P 1 -S -0 --no-init_random", [[0, 1], [0, 0], [0, None]]),
+])
+def test_perf_binds_the_first_threads(args, binds):
+    load = perf(args + " -t 3 -C 4,6-7 -M 1,0")
     assert [t.cpu for t in load.threads] == [4, 6, 7]
-    assert [[p.bind for p in t.phases] for t in load.threads] == [[0, 1], [0, 0], [0, None]]
+    assert [[p.bind for p in t.phases] for t in load.threads] == binds
 
 
 @pytest.mark.parametrize("args, said", [
     ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-G 0 -P 0", "no memory"),
     ("-t 40000 -p 2", "permitted: 1..65536 in all"), ("-p x", "'x', permitted 0.."),
     ("-s 5", "-s: use --duration"), ("-H 1", "use --thp"), ("-L 4", "under a lock"),
-    ("--mb_proc_locked=4", "under a lock"), ("-x 1", "perturbation"), ("-S", "serialised"),
+    ("--mb_proc_locked=4", "under a lock"), ("-x 1", "perturbation"),
     ("-zZ0qcm", "-m: a run does not end"), ("-a", "one at a time"), ("--frob", "permitted: -p -t"),
     ("-s5", "-s: use --duration"), ("--thp -1", "--thp: use --thp"), ("-u", "sleeps"),
     ("-C 4-2", "'4-2', permitted: such as"), ("-P 99999999", "'99999999', permitted"),

@@ -7,18 +7,19 @@
   -l N  loops                          -T MB  memory of a thread
   -R, -W, -Z  reads, writes, memset    -r     random pages instead of sweeps
   -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight times 1)
-  -0  initialise on the first node
+  -0  initialise on the first node         -S     no loops until all have initialised
 
-As with perf, -R, -W, -B and -r are on unless a --no-... takes them back: what is read is also
-written, in random order (--no-data_writes, --no-data_rand_walk).  -p, -t and, when no memory is
-given, its size are the run's --threads and --memory.
+As with perf, -R, -W, -B, -r and -I are on unless a --no-... takes them back: what is read is also
+written, in random order (--no-data_writes, --no-data_rand_walk), and all memory is written before
+the loops (--no-init_random): the global memory by the first thread, that of a process by its first
+thread, then each thread's by itself.  Who has no node of -M has the one of its process's first
+thread.  -p, -t and, when no memory is given, its size are the run's --threads and --memory.
 
 Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes the
-same touches: a page has no direction here.  -z and -I do nothing: without -0 memory is touched
-first in the loops, where a process of perf's writes all of its own before its threads start.  -c,
--d and -q only say what perf prints.  -s is --duration, -H is --thp; these are refused, as are -m (a
-run that ends when it has converged), -a (all of perf's runs), -L (memory under a lock),
--x (perturbation), -u (sleeps) and -S (serialised start), which are not modelled.
+same touches: a page has no direction here.  -z does nothing (nor does it in perf, which reads only
+-I).  -c, -d and -q only say what perf prints.  -s is --duration, -H is --thp; these are refused, as
+are -m (a run that ends when it has converged), -a (all of perf's runs), -L (memory under a lock),
+-x (perturbation) and -u (sleeps), which are not modelled.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from numa_core.errors import InvalidArgument
 
 from ..arguments import shown
-from ..program import Touch
+from ..program import Barrier, Step, Touch
 from .load import PAGE_LINES, Load, Phase, Range, Share, Size, Thread, again
 
 MB_PAGES = 256
@@ -42,7 +44,7 @@ _SIZES = ("mb_global", "mb_proc", "mb_thread")
 _SWITCHES = {
     "R": "data_reads", "W": "data_writes", "B": "data_backwards", "Z": "data_zero_memset",
     "r": "data_rand_walk", "z": "init_zero", "I": "init_random", "0": "init_cpu0",
-    "c": "show_convergence", "d": "show_details", "q": "quiet",
+    "S": "serialize-startup", "c": "show_convergence", "d": "show_details", "q": "quiet",
 }
 _ON = {"data_reads", "data_writes", "data_backwards", "data_rand_walk", "init_random"}
 _NOT_HERE = {
@@ -50,11 +52,11 @@ _NOT_HERE = {
     ("-L", "--mb_proc_locked"): "memory under a lock is not modelled",
     ("-x", "--perturb_secs"): "perturbation is not modelled",
     ("-u", "--usleep"): "sleeps between loops are not modelled",
-    ("-S", "--serialize-startup"): "a serialised start is not modelled",
     ("-m", "--measure_convergence"): "a run does not end when it has converged",
     ("-a", "--all"): "run one at a time",
 }
-_PERMITTED = "permitted: -p -t -G -P -T -l -R -W -B -Z -r -z -I -0 -c -d -q -C -M"
+_AT_GLOBAL, _AT_START, _AT_PROCESS = range(3)  # barriers; those of processes from the last on
+_PERMITTED = "permitted: -p -t -G -P -T -l -R -W -B -Z -r -z -I -0 -S -c -d -q -C -M"
 
 
 class _Options(argparse.ArgumentParser):
@@ -97,9 +99,10 @@ def _parsed(args: str) -> Any:
                         ("P", "mb_proc"), ("T", "mb_thread"), ("l", "nr_loops")):
         parser.add_argument(f"-{short}", f"--{name}", dest=name, type=_number)
     for short, name in _SWITCHES.items():
-        parser.add_argument(f"-{short}", f"--{name}", dest=name, action="store_true",
+        dest = name.replace("-", "_")
+        parser.add_argument(f"-{short}", f"--{name}", dest=dest, action="store_true",
                             default=name in _ON)
-        parser.add_argument(f"--no-{name}", dest=name, action="store_false")
+        parser.add_argument(f"--no-{name}", dest=dest, action="store_false")
     parser.add_argument("-C", "--cpus", dest="cpus", type=_list, default=[])
     parser.add_argument("-M", "--memnodes", dest="memnodes", type=_list, default=[])
     for words, why in _NOT_HERE.items():
@@ -148,35 +151,89 @@ def _once(kind: str, permille: int, first: int, n: int, nr: int, of: int) -> tup
                  for f, count in ((first + ahead, n - ahead), (first, ahead)) if count)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Options and sizes; the areas of every process: shared, own, and each thread's."""
+
+    options: Any
+    nr_proc: int
+    nr_threads: int
+    shared: int
+    own: int
+    each: int
+
+    def number(self, process: int, i: int) -> int:
+        return process * self.nr_threads + i
+
+    def first(self, i: int) -> int:
+        """Where the memory of a process's thread i begins."""
+        return self.shared + self.own + i * self.each
+
+    def listed(self, process: int, i: int) -> int | None:
+        """Its node of -M, or its process's first thread's, from which it inherits."""
+        nodes = self.options.memnodes
+        for nr in (self.number(process, i), self.number(process, 0)):
+            if nr < len(nodes):
+                return nodes[nr]
+        return None
+
+    def node(self, process: int, i: int) -> int | None:
+        """Where its policy binds in the loops; -0 restores to the default after an area."""
+        inherits = self.number(process, i) >= len(self.options.memnodes)
+        if self.options.init_cpu0 and (self.each or (self.own and inherits)):
+            return None
+        return self.listed(process, i)
+
+    def start(self, process: int, i: int) -> tuple[Phase, ...]:
+        """What a thread writes before its loops, and for whom it waits."""
+        parts: list[tuple[int | None, tuple[Step, ...]]] = []
+        if self.options.init_random:
+            if not i and not process:
+                parts.append((None, _once("sweep", 1000, 0, self.shared, 0, 1)))
+            if not i:
+                parts.append((self.listed(process, 0), (
+                    *self._meet(_AT_GLOBAL, self.nr_proc, self.shared),
+                    *_once("sweep", 1000, self.shared, self.own, 0, 1))))
+            parts.append((self.listed(process, i), (
+                *self._meet(_AT_PROCESS + process, self.nr_threads, self.shared + self.own),
+                *_once("sweep", 1000, self.first(i), self.each, 0, 1))))
+        if self.options.serialize_startup:
+            parts.append((None, self._meet(_AT_START, self.nr_proc * self.nr_threads, 1)))
+        return tuple(Phase(steps, bind=0 if self.options.init_cpu0 else node)
+                     for node, steps in parts if steps)
+
+    @staticmethod
+    def _meet(number: int, count: int, pages: int) -> tuple[Step, ...]:
+        return (Barrier(number, count),) if count > 1 and pages else ()
+
+    def loop(self, process: int, i: int) -> tuple[Touch, ...]:
+        """Once over all that a thread uses."""
+        o = self.options
+        kind = "uniform" if o.data_rand_walk else "sweep"
+        permille = 1000 if o.data_writes or o.data_zero_memset else 0
+        parts = ((0, self.shared, process, self.nr_proc), (self.shared, self.own, i,
+                 self.nr_threads), (self.first(i), self.each, 0, 1))
+        return tuple(touch for first, n, nr, of in parts for touch in _once(
+            kind, permille, first, n, 0 if o.data_zero_memset else nr, of))
+
+
 def perf_bench_numa(size: Size) -> Load:
     """The load; ``size`` gives what its options leave open (then all memory is per process)."""
     options = _parsed(size.args)
-    nr_proc, nr_threads, shared, own, each = _areas(options, size)
-    per_loop = shared + own + each
+    run = _Run(options, *_areas(options, size))
+    per_loop = run.shared + run.own + run.each
     loops = options.nr_loops or (-(-size.touches // per_loop) if size.touches else None)
-    kind = "uniform" if options.data_rand_walk else "sweep"
-    permille = 1000 if options.data_writes or options.data_zero_memset else 0
     threads, ranges = [], []
-    for process in range(nr_proc):
-        ranges.append(Range(process, shared, own, Share(process, 1, nr_proc)))
-        for i in range(nr_threads):
-            nr = process * nr_threads + i
-            first = shared + own + i * each
-            share = Share(nr, 1, nr_proc * nr_threads)
-            areas = [(f, n) for f, n in ((0, shared), (shared, own), (first, each)) if n]
-            steps = (
-                *_once(kind, permille, 0, shared, nr, nr_proc * nr_threads),
-                *_once(kind, permille, shared, own, i, nr_threads),
-                *_once(kind, permille, first, each, 0, 1),
-            )
-            bind = options.memnodes[nr] if nr < len(options.memnodes) else None
-            begin = () if not options.init_cpu0 else (Phase(tuple(
-                Touch("sweep", f, n, PAGE_LINES, 1000, touches=n) for f, n in areas), bind=0),)
+    for process in range(run.nr_proc):
+        ranges.append(Range(process, run.shared, run.own, Share(process, 1, run.nr_proc)))
+        for i in range(run.nr_threads):
+            nr = run.number(process, i)
+            share = Share(nr, 1, run.nr_proc * run.nr_threads)
+            steps = (*run.loop(process, i), *again(0, loops))
             threads.append(Thread(
-                process, (*begin, Phase((*steps, *again(0, loops)), bind=bind)), share,
+                process, (*run.start(process, i), Phase(steps, bind=run.node(process, i))), share,
                 cpu=options.cpus[nr] if nr < len(options.cpus) else None,
             ))
-            if each:
-                ranges.append(Range(process, first, each, share))
-    return Load("perf_bench_numa", (own + each * nr_threads,) * nr_proc, tuple(threads),
-                tuple(r for r in ranges if r.nr_pages), shared)
+            ranges.append(Range(process, run.first(i), run.each, share))
+    return Load("perf_bench_numa", (run.own + run.each * run.nr_threads,) * run.nr_proc,
+                tuple(threads), tuple(r for r in ranges if r.nr_pages), run.shared)
