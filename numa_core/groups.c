@@ -5,7 +5,8 @@
  *
  * Linux: kernel/sched/fair.c of 3.7, update_sg_lb_stats, update_sd_lb_stats, find_busiest_group,
  * calculate_imbalance, fix_small_imbalance, find_busiest_queue; the off-node counts and the choice
- * of a queue by them are patches 27 and 28's.  All of it reads, nothing of it moves.
+ * of a queue by them are patches 27 and 28's.  All of it reads, nothing of it moves; lots are
+ * drawn from the machine's generator.
  */
 #include "internal.h"
 
@@ -202,6 +203,45 @@ void numab_find_busiest_group(const struct numab_rq *rqs, const struct numab_gro
 		out->exit = balanced(g, out, idle);
 	if (out->exit == NUMAB_LB_IMBALANCE || out->exit == NUMAB_LB_FORCED)
 		out->imbalance = calculate_imbalance(out, &rqs[cpu]);
+}
+
+/* A lot among the first @nr: does the one that comes last win? */
+static int wins(struct numab_machine *m, uint64_t nr)
+{
+	return !rng_below(&m->rng, nr);
+}
+
+/* One by lot of the other groups that have a task off its home node, for the bias. */
+void random_offnode_group(struct numab_machine *m, const struct numab_groups *g, int cpu, int idle,
+			  const uint64_t *excluded, struct numab_sg_stats *out)
+{
+	struct numab_sg_stats s;
+	uint32_t i, at, nr = 0;
+
+	for (i = 0; i < g->nr_groups; i++) {
+		at = (g->first + i) % g->nr_groups;
+		if (holds(g, at, cpu))
+			continue;
+		sg_stats(m->rqs, g, at, g->load_idx[idle], 0, excluded, &s);
+		if (s.offnode_running && wins(m, ++nr))
+			*out = s;
+	}
+}
+
+/* One by lot of a group's queues that have a task off its home node, -1: none. */
+int random_offnode_queue(struct numab_machine *m, const struct numab_groups *g, int group,
+			 const uint64_t *excluded)
+{
+	uint32_t i, nr = 0;
+	int found = -1;
+
+	for (i = g->starts[group]; i < g->starts[group + 1]; i++) {
+		if (excluded && cpu_bit(excluded, g->cpus[i]))
+			continue;
+		if (m->rqs[g->cpus[i]].offnode_running && wins(m, ++nr))
+			found = g->cpus[i];
+	}
+	return found;
 }
 
 int numab_find_busiest_queue(const struct numab_rq *rqs, const struct numab_groups *g, int group,

@@ -574,6 +574,11 @@ NUMAB_FUNC void apply_task_moves(struct numab_machine *m);
 
 /* ---- groups.c ---- */
 NUMAB_FUNC int check_groups(struct numab_machine *m, const struct numab_groups *g, int cpu);
+NUMAB_FUNC void random_offnode_group(struct numab_machine *m, const struct numab_groups *g, int cpu,
+				     int idle, const uint64_t *excluded,
+				     struct numab_sg_stats *out);
+NUMAB_FUNC int random_offnode_queue(struct numab_machine *m, const struct numab_groups *g,
+				    int group, const uint64_t *excluded);
 
 /* ---- balance.c ---- */
 NUMAB_FUNC void domains_free(struct numab_machine *m, struct queue *q);

@@ -94,6 +94,9 @@ static int bias(struct pull *p, struct numab_lb *lb)
 
 	if (!(p->d->flags & NUMAB_SD_NUMA) || lb->stats.numa.group < 0 || !m->balance)
 		return 0;
+	if (m->tun[NUMAB_T_random_offnode])
+		random_offnode_group(m, &p->d->groups, p->dst_cpu, p->idle, p->pinned,
+				     &lb->stats.numa);
 	answer = ask(p, lb);
 	if (answer < 0 || !(answer & NUMAB_BALANCE_PULL) || !p->d)
 		return 0;
@@ -126,8 +129,11 @@ static int find_source(struct pull *p)
 		return 0;
 	}
 	p->imbalance = (int64_t)lb.imbalance;
-	p->src_cpu = numab_find_busiest_queue(m->rqs, &p->d->groups, lb.group, lb.imbalance,
-					      p->numa_queue, p->pinned);
+	if (p->numa_queue && m->tun[NUMAB_T_random_offnode])
+		p->src_cpu = random_offnode_queue(m, &p->d->groups, lb.group, p->pinned);
+	else
+		p->src_cpu = numab_find_busiest_queue(m->rqs, &p->d->groups, lb.group,
+						      lb.imbalance, p->numa_queue, p->pinned);
 	return 0;
 }
 

@@ -35,12 +35,12 @@ class Queued:
     averages are the load now.
     """
 
-    def __init__(self, topology, *, preempt=False, since=499_999, **features):
+    def __init__(self, topology, *, preempt=False, since=499_999, seed=0, **features):
         self.topology, self.domains = topology, build_domains(topology)
         self.since, self.scheduler = since, Scheduler(preempt)
         self.specs, self.tasks, self.built = [], {}, False
         self.m = Machine(topology, policy="off", sched=self.scheduler, hz=10**9 // TICK_NS,
-                         tunables={**PRICES, **features})
+                         seed=seed, tunables={**PRICES, **features})
         self.h = self.m._h
 
     def put(self, cpu, **words):

@@ -271,6 +271,21 @@ def test_the_bias_leaves_all_as_it_is(words, asked):
     assert scene.state(0).nr_called == asked
 
 
+@pytest.mark.parametrize("by_lot, sources", [(0, {9}), (1, {9, 10, 17, 18, 25, 26})])
+def test_whom_the_bias_trades_with(by_lot, sources):
+    """Two queues of each other node have a task of node 0: as posted the first node's first."""
+    came_from = set()
+    for seed in range(32):
+        scene = Scene("4s", seed=seed, random_offnode=by_lot)
+        for cpu in range(32):
+            for i in range(2):
+                home = cpu // 8 if not i else {0: 1}.get(cpu, cpu // 8 * (cpu % 8 not in (1, 2)))
+                scene.put(cpu, home=home, nice=-(cpu >= 8 and i == 1), runs=(i == 0))
+        assert scene.balance(0, BUSY) == MOVED
+        came_from |= {source for _, source, _ in scene.moves()}
+    assert came_from == sources
+
+
 def test_the_bias_is_for_numa_levels():
     """Within a node all CPUs are equally near to any home."""
     scene = traders()

@@ -15,7 +15,7 @@ SWITCHES = {
     "thp_native_migration": (0, 0), "policy_table_ready": (1, 1), "zero_page": (1, 1),
     "thp": (0, 0), "arch_x86": (1, 1), "tlb_x86_local_only": (1, 1), "tlb_x86_no_flush": (1, 1),
     "tlb_generic_local": (1, 1), "home_requeue": (1, 0), "page_tables": (0, 0),
-    "swap_off_home": (0, 0),
+    "swap_off_home": (0, 0), "random_offnode": (0, 0),
     "scan_budget_ptes": (0, 0),
     "first_nid_gate": (0, 0), "inaccessible_vma_skip": (0, 0), "flush_if_marked": (0, 0),
     "huge_counts_ptes": (0, 0), "pmd_batch_numa_only": (0, 0), "gup_numa": (0, 0),

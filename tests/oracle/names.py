@@ -75,6 +75,7 @@ TUNABLES = {
     "account_when_off": (1, 0, 1),
     "home_requeue": (1, 0, 1),
     "swap_off_home": (0, 0, 1),
+    "random_offnode": (0, 0, 1),
     "count_pages_not_faults": (0, 0, 1),
     "mm_decay_once": (0, 0, 1),
     "leak_on_refused_migrate": (0, 0, 1),

@@ -148,13 +148,38 @@ def select_idle_sibling(chain, running, prev, allowed):
 
 # ---- one balancing ----
 
+class Lots:
+    """The core's generator (xorshift64* of seed 0): each of a list may take the place of those
+    before it."""
+
+    def __init__(self):
+        state = 0x9E3779B97F4A7C15
+        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % U64
+        state = (state ^ state >> 27) * 0x94D049BB133111EB % U64
+        self.state = state ^ state >> 31
+
+    def below(self, n):
+        self.state ^= self.state >> 12
+        self.state ^= self.state << 25 & U64 - 1
+        self.state ^= self.state >> 27
+        return (self.state * 2685821657736338717 % U64 >> 32) * n >> 32
+
+    def one(self, those):
+        chosen = None
+        for nr, each in enumerate(those, 1):
+            if self.below(nr) == 0:
+                chosen = each
+        return chosen
+
+
 class World:
     """Run queues: per CPU two lists of tasks (dicts: tid, weight, home, ran, cpus), who runs, and
     the averages of its load."""
 
     def __init__(self, cpus, node_of, distance, power, features):
         self.cpus, self.node_of, self.distance, self.power = cpus, node_of, distance, power
-        self.features = features  # preferred, pull, bias, preempt
+        self.features = features  # preferred, pull, bias, preempt, random
+        self.lots = Lots()
         self.cfs = {cpu: [] for cpu in cpus}
         self.off = {cpu: [] for cpu in cpus}
         self.curr = {cpu: None for cpu in cpus}  # a tid
@@ -272,6 +297,10 @@ def busiest_group(world, env):
         else:
             fine = 100 * busiest["avg"] <= domain["pct"] * this["avg"]
         if fine:
+            if numa is not None and world.features["random"] and "numa" in domain["flags"]:
+                others = [g for g in domain["groups"] if env["dst"] not in g["cpus"]]
+                those = [group_stats(world, env, g, False) for g in others]
+                numa = world.lots.one([sgs for sgs in those if sgs["off"]])
             return bias(world, env, this, numa), True
     amount(world, env, this, busiest, average)
     return busiest["group"], True
@@ -335,6 +364,8 @@ def small(world, env, this, busiest, per_task):
 
 
 def busiest_queue(world, env, group):
+    if env["chooser"] == "numa" and world.features["random"]:
+        return world.lots.one([c for c in group["cpus"] if c in env["cpus"] and world.off[c]])
     if env["chooser"] == "numa":
         return next((c for c in group["cpus"] if c in env["cpus"] and world.off[c]), None)
     best, most = None, 0

@@ -83,10 +83,11 @@ class Pair:
         self.draw, self.cpus = draw, cpus
         chains, power = oracle.build(cpus, node_of, core_of, package_of, distance)
         on = [draw(st.integers(0, 7)) < 6 for _ in TUNABLES]
-        preempt = draw(st.integers(0, 3)) == 0
+        preempt, by_lot = draw(st.integers(0, 3)) == 0, draw(st.booleans())
         self.world = oracle.World(cpus, node_of, distance, power,
-                                  {**dict(zip(FEATURES, on)), "preempt": preempt})
-        self.queued = Queued(topology, preempt=preempt, **dict(zip(TUNABLES, map(int, on))),
+                                  {**dict(zip(FEATURES, on)), "preempt": preempt, "random": by_lot})
+        self.queued = Queued(topology, preempt=preempt, random_offnode=int(by_lot),
+                             **dict(zip(TUNABLES, map(int, on))),
                              since=draw(st.sampled_from([499_999, 500_000, 10**9])))
         self.chains = chains
         crowded = st.sampled_from([0, 0, 1, 1, 1, 2, 3, 5] if draw(st.booleans()) else [2, 2, 3])

@@ -20,8 +20,9 @@ _FEATURE = list(TUNABLES).index("numa_homenode_pull_bias")
 def check_numa_busiest_group(lb: Any) -> bool:
     """Invent an imbalance, if this side has something to give in return.
 
-    ``lb``: ``struct numab_lb *`` with the search's numbers; gets ``group``, the first other group
-    with a task off its home node, and ``imbalance``, the mean weight of its off-node tasks.
+    ``lb``: ``struct numab_lb *`` with the search's numbers; gets ``group``, the other group with
+    tasks off their home nodes that the core found (the first; with ``random_offnode`` any), and
+    ``imbalance``, the mean weight of its off-node tasks.
     Returns False, and leaves both, when no task here is off its home node or without one: then
     there is nothing to trade.  Source: patch 28, ``check_numa_busiest_group``.
 
