@@ -12,6 +12,7 @@ import numpy as np
 from numa_core.errors import InvalidArgument
 
 from .arguments import shown
+from .sched import build_domains, select_task_rq
 from .topology import Topology
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 #: Threads with at least this share of the accesses are placed; the rest share the first CPU.
 WORKING_SHARE = 0.01
 DIGITS_MAX = 9
+NICE_0_LOAD = 1024
 FIRST_TOUCH = "first-touch"
 STARTS = (FIRST_TOUCH, "node:N", "interleave", "worst")
 
@@ -36,7 +38,8 @@ def _cpu_list(text: str, topology: Topology) -> list[int]:
         first, dash, last = word.strip().partition("-")
         if not _is_number(first) or (dash and not _is_number(last)):
             raise InvalidArgument(
-                f"placement {shown(text)}, permitted: spread, pack, or CPUs such as 0,2,4-7"
+                f"placement {shown(text)}, permitted: spread, pack, fork, or CPUs such as "
+                "0,2,4-7"
             )
         cpus = range(int(first), int(last or first) + 1)
         if not cpus:
@@ -53,14 +56,25 @@ def _cpu_list(text: str, topology: Topology) -> list[int]:
     return out
 
 
+def _forked(n: int, topology: Topology) -> list[int]:
+    """CPUs of a task and of n - 1 that it forks."""
+    domains, first = build_domains(topology), topology.cpus[0]
+    load, out = [0] * (topology.cpus[-1] + 1), [first]
+    for _ in range(n - 1):
+        load[out[-1]] += NICE_0_LOAD
+        out.append(select_task_rq(domains, load, first, topology.cpus))
+    return out
+
+
 def cpus_for_threads(
     place: str, shares: Sequence[float], topology: Topology
 ) -> list[int]:
     """CPU of each thread, in the order of ``shares`` (each thread's share of the accesses).
 
     ``spread``: working threads round robin over nodes with CPUs, ascending; ``pack``: node after
-    node; or a list of CPUs.  More threads than CPUs share them.  Threads with less than 1 % of the
-    accesses go to the first CPU.
+    node; ``fork``: the first on the first CPU, and the others where its forks put them on an
+    otherwise idle machine of 2012; or a list of CPUs.  More threads than CPUs share them.  Threads
+    with less than 1 % of the accesses go to the first CPU.
 
     >>> cpus_for_threads("spread", [0.5, 0.3, 0.001, 0.199], Topology.load("2s"))
     [0, 8, 0, 1]
@@ -69,6 +83,8 @@ def cpus_for_threads(
     if place == "spread":
         longest = max(len(cpus) for cpus in by_node)
         order = [cpus[i] for i in range(longest) for cpus in by_node if i < len(cpus)]
+    elif place == "fork":
+        order = _forked(sum(share >= WORKING_SHARE for share in shares), topology)
     elif place == "pack":
         order = [cpu for cpus in by_node for cpu in cpus]
     else:

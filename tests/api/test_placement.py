@@ -20,7 +20,7 @@ ODD = Topology(
 
 @pytest.mark.parametrize("place, cpus", [
     ("spread", [0, 8, 1, 9]), ("pack", [0, 1, 2, 3]), ("5", [5] * 4), ("9,2", [9, 2, 9, 2]),
-    ("6-8", [6, 7, 8, 6]), (" 3 , 12-13", [3, 12, 13, 3]),
+    ("6-8", [6, 7, 8, 6]), ("fork", [0, 9, 1, 10]), (" 3 , 12-13", [3, 12, 13, 3]),
 ])
 def test_cpus_for_threads(place, cpus):
     assert cpus_for_threads(place, [0.25] * 4, TWO) == cpus
@@ -34,6 +34,15 @@ def test_nodes_of_different_sizes_and_more_threads_than_cpus():
     assert cpus_for_threads("spread", [1] * 5, ODD) == [0, 4, 1, 0, 4]
     assert cpus_for_threads("pack", [1] * 4, ODD) == [0, 1, 4, 0]
     assert cpus_for_threads("spread", [], ODD) == []
+
+
+def test_fork_does_not_reach_beyond_the_reclaim_distance():
+    """A ring of four nodes, 31 to the one opposite: who forks on node 0 fills nodes 0, 1 and 3."""
+    ring = Topology.load("4s")
+    assert ring.distance_between(0, 2) > 30 >= ring.distance_between(0, 1)
+    cpus = cpus_for_threads("fork", [1] * 32, ring)
+    assert cpus[0] == 0 and {ring.node_of_cpu(cpu) for cpu in cpus} == {0, 1, 3}
+    assert sorted(set(cpus)) == [*range(16), *range(24, 32)]
 
 
 @pytest.mark.parametrize("place", [

@@ -146,6 +146,53 @@ def select_idle_sibling(chain, running, prev, allowed):
     return prev
 
 
+# ---- one fork, or exec ----
+
+def select_task_rq(chains, load, cpu, allowed, flag):
+    """``chains``: the domains by CPU, ``load``: weight of the tasks of each CPU."""
+    if len(allowed) == 1:
+        return min(allowed)
+    here = cpu
+    domain = top_with(chains[cpu], flag, 1 << 30)
+    while domain is not None:
+        group = flag in domain["flags"] and idlest_group(domain, load, here, allowed)
+        if not group:
+            domain = domain["child"]
+            continue
+        order = [c for c in group["cpus"] if c in allowed]
+        here = order[0]
+        for c in order[1:]:
+            if load[c] < load[here]:
+                here = c
+        domain = top_with(chains[here], flag, len(domain["span"]))
+    return here if here in allowed else min(allowed)
+
+
+def top_with(chain, flag, below):
+    found = None
+    for domain in chain:
+        if len(domain["span"]) >= below:
+            break
+        if flag in domain["flags"]:
+            found = domain
+    return found
+
+
+def idlest_group(domain, load, cpu, allowed):
+    best, low, mine = None, U64 - 1, 0
+    for group in domain["groups"]:
+        if not set(group["cpus"]) & set(allowed):
+            continue
+        average = 1024 * sum(load[c] for c in group["cpus"]) // group["power"]
+        if cpu in group["cpus"]:
+            mine = average
+        elif average < low:
+            best, low = group, average
+    if 100 * mine < (100 + (domain["pct"] - 100) // 2) * low:
+        return None
+    return best
+
+
 # ---- one balancing ----
 
 class Lots:

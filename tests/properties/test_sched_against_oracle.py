@@ -14,7 +14,9 @@ from api.queued import Queued
 
 from numa_core import lib
 from numab import Machine
+from numab.sched import select_task_rq
 from numab.sched.domain import build_domains, cpu_powers
+from numab.sched.flags import SD_BALANCE_EXEC, SD_BALANCE_FORK
 from numab.topology import Node, Topology
 
 DISTANCES = st.sampled_from([11, 16, 21, 31])
@@ -191,3 +193,21 @@ def test_waking(data, topology):
         running[expected] += 1
     assert machine.rqs["nr_running"].tolist() == [running[cpu] for cpu in cpus]
     machine.check()
+
+
+@settings(deadline=None)
+@given(st.data(), machines())
+def test_forking_and_execing(data, topology):
+    """Task after task is put where fork puts it, each weighing on those that come later."""
+    chains, _ = oracle.build(*reading(topology))
+    domains, cpus = build_domains(topology), list(topology.cpus)
+    weight, some_cpu = st.sampled_from([0, 0, 15, 335, 1024, 88761]), st.sampled_from(cpus)
+    load = [data.draw(weight) if cpu in cpus else 0 for cpu in range(max(cpus) + 1)]
+    parent = data.draw(some_cpu)
+    for _ in range(data.draw(st.integers(1, 3 * len(cpus)))):
+        allowed = sorted(data.draw(st.one_of(st.just(set(cpus)), st.sets(some_cpu, min_size=1))))
+        kind, flag = data.draw(st.sampled_from([
+            ("fork", SD_BALANCE_FORK), ("exec", SD_BALANCE_EXEC)]))
+        found = select_task_rq(domains, load, parent, allowed, flag)
+        assert found == oracle.select_task_rq(chains, load, parent, allowed, kind)
+        load[found] += 1024

@@ -136,7 +136,7 @@ def add_run_options(
     parser.add_argument("--machine", required=True, metavar="MACHINE",
                         help="preset, /sys tree or snapshot, hwloc XML, numactl --hardware text")
     parser.add_argument("--place", default="spread", metavar="PLACE",
-                        help="threads to CPUs: spread (default), pack, or a list of CPUs")
+                        help="threads to CPUs: spread (default), pack, fork, or a list of CPUs")
     parser.add_argument("--start", metavar="START",
                         help="where pages start: first-touch, node:N, interleave, worst")
     parser.add_argument("--duration", default=duration, metavar="TIME",

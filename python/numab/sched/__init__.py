@@ -7,6 +7,7 @@ decided about home nodes, lies here.
 ``domain``        sched domains built from a topology
 ``bias``          patch 28's trade of tasks between balanced nodes
 ``scheduler``     both on a machine: ``Machine(..., sched="2012")``
+``idlest``        where fork and exec put a task
 ``flags``         the kernel's constants
 ================  ==============================================================
 """
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 from .bias import PullBias
 from .domain import Domain, Group, build_domains
+from .idlest import select_task_rq
 from .scheduler import Scheduler, scheduler_of
 
-__all__ = ["Domain", "Group", "PullBias", "Scheduler", "build_domains", "scheduler_of"]
+__all__ = ["Domain", "Group", "PullBias", "Scheduler", "build_domains", "scheduler_of",
+           "select_task_rq"]
