@@ -200,6 +200,7 @@ enum cursor_kind { CURSOR_NONE, CURSOR_ROWS, CURSOR_PATTERN, CURSOR_PROGRAM, CUR
 
 #define ZIPF_EXACT_RANKS 256u /* ranks that get a segment of their own; behind them segments grow */
 #define ZIPF_SEGMENTS_PER_OCTAVE 64u
+#define ZIPF_GUIDES 2048u
 #define ZIPF_MAX_SEGMENTS (ZIPF_EXACT_RANKS + 30 * ZIPF_SEGMENTS_PER_OCTAVE)
 
 struct zipf {
@@ -208,6 +209,8 @@ struct zipf {
 	uint64_t *first;   /* [nr + 1]: its first rank */
 	uint64_t mult;     /* scatters ranks over the range: rank * mult mod nr_pages */
 	uint32_t theta_milli;
+	int guide_shift;
+	uint32_t *guide;   /* [ZIPF_GUIDES]: the segment that holds weight i << guide_shift */
 };
 
 /* Where a pattern stands. */

@@ -83,6 +83,21 @@ static uint64_t mul_shift(uint64_t weight, uint64_t len, int shift)
 	return ((weight >> 26) * len << (26 - shift)) + (low * len >> shift);
 }
 
+/* Where the search for a weight begins: a step or two before the segment that holds it. */
+static void zipf_guides(struct zipf *z, uint64_t total)
+{
+	uint32_t i, at = 0;
+
+	z->guide_shift = 0;
+	while (total >> z->guide_shift >= ZIPF_GUIDES)
+		z->guide_shift++;
+	for (i = 0; (uint64_t)i << z->guide_shift < total && i < ZIPF_GUIDES; i++) {
+		while (z->cumul[at] <= (uint64_t)i << z->guide_shift)
+			at++;
+		z->guide[i] = at;
+	}
+}
+
 /* Segments of ranks: the first few alone, then 64 an octave, whose ranks are equally likely. */
 static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_milli)
 {
@@ -111,6 +126,7 @@ static void zipf_segments(struct zipf *z, uint64_t nr_pages, uint32_t theta_mill
 	z->mult = nr_pages / 2 + nr_pages / 8 + 1; /* far from 1 and from nr_pages */
 	while (gcd(z->mult, nr_pages) != 1)
 		z->mult++;
+	zipf_guides(z, total);
 }
 
 static int zipf_is_of(const struct zipf *z, uint64_t nr_pages, uint32_t theta_milli)
@@ -132,17 +148,11 @@ static void zipf_use(struct generator *g, uint64_t nr_pages, uint32_t theta_mill
 static uint64_t zipf_page(const struct zipf *z, uint64_t *rng, uint64_t nr_pages)
 {
 	uint64_t at = rng_next(rng) % z->cumul[z->nr - 1], rank;
-	uint32_t lo = 0, hi = z->nr - 1;
+	uint32_t seg = z->guide[at >> z->guide_shift];
 
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (z->cumul[mid] > at)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	rank = z->first[lo] + rng_below(rng, z->first[lo + 1] - z->first[lo]);
+	while (z->cumul[seg] <= at)
+		seg++;
+	rank = z->first[seg] + rng_below(rng, z->first[seg + 1] - z->first[seg]);
 	if (nr_pages <= 0xffffffffull)
 		return rank * z->mult % nr_pages;
 	/* the same in two steps, as the product may have 72 bits */
@@ -180,6 +190,7 @@ void generator_free(struct numab_machine *m, struct generator *g)
 	for (i = 0; i < 2; i++) {
 		mem_free(m, g->zipf[i].cumul, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
 		mem_free(m, g->zipf[i].first, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
+		mem_free(m, g->zipf[i].guide, sizeof(uint32_t) * ZIPF_GUIDES);
 	}
 	mem_free(m, g->rows, sizeof(*g->rows) * PATTERN_ROWS);
 	memset(g, 0, sizeof(*g));
@@ -198,7 +209,8 @@ int generator_init(struct numab_machine *m, struct generator *g, int has_zipf)
 
 		z->cumul = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * ZIPF_MAX_SEGMENTS);
 		z->first = (uint64_t *)mem_alloc(m, sizeof(uint64_t) * (ZIPF_MAX_SEGMENTS + 1));
-		ok &= z->cumul && z->first;
+		z->guide = (uint32_t *)mem_alloc(m, sizeof(uint32_t) * ZIPF_GUIDES);
+		ok &= z->cumul && z->first && z->guide;
 	}
 	if (ok)
 		return 0;
