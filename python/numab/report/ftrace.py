@@ -46,12 +46,13 @@ def kind_names() -> list[str]:
 
 
 class Tracks:
-    """What is known of the tasks while events are read in order: their homes, and their state."""
+    """What is known while events are read in order: homes and state of tasks, who runs on a CPU."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.home: dict[int, int] = {}
         self.asleep: set[int] = set()
+        self.curr: dict[int, int] = {}
 
     def comm(self, tid: int) -> str:
         """Name of a task: the load's, as the kernel cuts it."""
@@ -74,6 +75,8 @@ class Tracks:
         """The event has been told."""
         if kind == "sched_home":
             self.home[int(e["tid"])] = int(e["to"])
+        elif kind == "switch":
+            self.curr[int(e["cpu"])] = int(e["tid"])
         elif kind == "sleep":
             self.asleep.add(int(e["tid"]))
         elif kind == "wake":
@@ -153,14 +156,33 @@ _TOLD: dict[str, Callable[[np.void, Tracks], list[str]]] = {
 
 
 def ftrace_lines(recording: Recording) -> Iterator[str]:
-    """The trace, line by line."""
+    """The trace, line by line.
+
+    >>> from numab.synthetic import LoadJob
+    >>> from numab.tracing import record
+    >>> made = record(LoadJob("numa02", "2s", 2, 512, work_ns=10**7), ["sched"])
+    >>> next(line for line in ftrace_lines(made) if line[0] != "#").split(": ")[1]
+    'sched_switch'
+    """
+    lines = list(_lines(recording))
+    yield from _HEAD.format(n=len(lines), cpus=len(recording.cpus)).splitlines()
+    yield from lines
+
+
+def _who(e: np.void, kind: str, tracks: Tracks) -> int:
+    """The CPU's current task: at a switch the one that goes, as in the kernel; of those that wake
+    or come there whom they meet."""
+    if kind == "switch":
+        return int(e["aux"])
+    return tracks.curr.get(int(e["cpu"]), 0) if kind in ("wake", "sched_move") else int(e["tid"])
+
+
+def _lines(recording: Recording) -> Iterator[str]:
     names = kind_names()
     tracks = Tracks(recording)
-    yield from _HEAD.format(n=len(recording.events), cpus=len(recording.cpus)).splitlines()
     for e in recording.events:
         kind, cpu = names[int(e["kind"])], int(e["cpu"])
-        # at a switch the one that goes is still current, as in the kernel
-        who = int(e["aux"]) if kind == "switch" else int(e["tid"])
+        who = _who(e, kind, tracks)
         task = f"{tracks.comm(who) if who else '<idle>':>16}-{who:<7d}"
         stamp = int(e["now_ns"]) // 1000
         head = f"{task} [{cpu:03d}] d.... {stamp // 10**6:5d}.{stamp % 10**6:06d}: "
