@@ -44,12 +44,6 @@ static inline void hint_event(struct fault_ctx *c, uint64_t vpn, uint32_t nr, in
 
 /* ---- new pages ---- */
 
-static int out_of_memory(struct fault_ctx *c, uint64_t vpn)
-{
-	return fail(c->m, NUMAB_EOOM, "out of memory: no node has a page for vpn %llu of task %d",
-		    (ull)vpn, c->t->tid);
-}
-
 /* Map a new exclusive page.  Linux: do_anonymous_page makes it writable and dirty wherever the VMA
  * is, also on a read. */
 static int map_new_page(struct fault_ctx *c, const struct vma *v, struct span *s, uint64_t vpn)
@@ -59,7 +53,7 @@ static int map_new_page(struct fault_ctx *c, const struct vma *v, struct span *s
 	int nid = alloc_page_vma(c, v, vpn, *pte);
 
 	if (nid < 0)
-		return out_of_memory(c, vpn);
+		return no_page(c->m, vpn, c->t->tid);
 	if (v->prot & NUMAB_PROT_WRITE)
 		val |= PTE_RW | PTE_DIRTY;
 	mm_account(c->mm, nid, 1);
@@ -80,7 +74,7 @@ static int do_huge_pmd_anonymous_page(struct fault_ctx *c, const struct vma *v, 
 		return 0;
 	if (pte_alloc(m, c->t, c->mm, s, vpn, &c->cost_ps)) {
 		m->nodes[nid].free += SLOT_PAGES; /* back again */
-		return out_of_memory(c, vpn);
+		return no_page(c->m, vpn, c->t->tid);
 	}
 	if (v->prot & NUMAB_PROT_WRITE)
 		val |= PTE_RW | PTE_DIRTY;
@@ -137,7 +131,7 @@ static int do_object_fault(struct fault_ctx *c, const struct vma *v, struct span
 	uint64_t val = PTE_PRESENT | PTE_ACCESSED, index = object_page(c, v, vpn);
 
 	if (!index)
-		return out_of_memory(c, vpn);
+		return no_page(c->m, vpn, c->t->tid);
 	if (v->kind == NUMAB_FILE_PRIVATE && write) {
 		int err = map_new_page(c, v, s, vpn);
 
@@ -172,7 +166,7 @@ static noinline int do_absent_page(struct fault_ctx *c, const struct vma *v, str
 			return err < 0 ? err : 0;
 	}
 	if (err || pte_alloc(c->m, c->t, c->mm, s, vpn, &c->cost_ps))
-		return out_of_memory(c, vpn);
+		return no_page(c->m, vpn, c->t->tid);
 	if (v->flags & NUMAB_VMA_PFNMAP) {
 		pte_store(s, pte, PTE_PRESENT | PTE_ACCESSED | PTE_SPECIAL |
 			  ((v->prot & NUMAB_PROT_WRITE) ? PTE_RW | PTE_DIRTY : 0));
@@ -195,7 +189,7 @@ static int copy_page(struct fault_ctx *c, const struct vma *v, struct span *s, u
 	int nid = alloc_page_vma(c, v, vpn, 0);
 
 	if (nid < 0)
-		return out_of_memory(c, vpn);
+		return no_page(c->m, vpn, c->t->tid);
 	m->counters[NUMAB_C_cow_faults]++;
 	tlb_flush_page(m, c->mm, c->t->cpu, &c->cost_ps);
 	if (!(old & PTE_SPECIAL))

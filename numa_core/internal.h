@@ -505,6 +505,7 @@ NUMAB_FUNC int preferred_zone(const struct numab_machine *m, int nid, const uint
 NUMAB_FUNC void zone_statistics(struct numab_machine *m, int asked, int got, int running,
 				int interleaved);
 NUMAB_FUNC int node_weight(const struct numab_machine *m, int nid);
+NUMAB_FUNC int no_page(struct numab_machine *m, uint64_t vpn, int tid);
 NUMAB_FUNC void table_free(struct numab_machine *m, int nid);
 NUMAB_FUNC void page_take(struct numab_machine *m, int nid, uint64_t pages);
 NUMAB_FUNC void page_free(struct numab_machine *m, uint64_t page_bits);

@@ -491,8 +491,7 @@ int numab_populate(struct numab_machine *m, int pid, const uint64_t *vpns, const
 		}
 		nid = page_alloc_zonelist(m, nids[i], NULL, 1, 0);
 		if (nid < 0)
-			return fail(m, NUMAB_EOOM, "out of memory: no node has a page for vpn %llu",
-				    (ull)vpns[i]);
+			return no_page(m, vpns[i], 0);
 		page_take(m, nid, 1);
 		m->counters[NUMAB_C_alloc_pages]++;
 		m->counters[NUMAB_C_alloc_fallback] += nid != nids[i];

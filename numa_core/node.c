@@ -204,6 +204,25 @@ void page_free(struct numab_machine *m, uint64_t bits)
 		m->nodes[pg_nid(bits)].free++;
 }
 
+/* @tid: who wanted it, 0: the host. */
+int no_page(struct numab_machine *m, uint64_t vpn, int tid)
+{
+	uint64_t pages = 0, left = 0;
+	char whom[32] = "";
+	int nid;
+
+	for (nid = 0; nid < m->nr_ids; nid++) {
+		pages += m->nodes[nid].pages;
+		left += m->nodes[nid].free;
+	}
+	if (tid)
+		snprintf(whom, sizeof(whom), " of task %d", tid);
+	return fail(m, NUMAB_EOOM,
+		    "out of memory: no node has a page for vpn %llu%s; the machine has %llu, of "
+		    "which %llu are free (reserves, or nodes that the policy forbids)",
+		    (ull)vpn, whom, (ull)pages, (ull)left);
+}
+
 /* A page of a page table goes back. */
 void table_free(struct numab_machine *m, int nid)
 {

@@ -220,8 +220,7 @@ int copy_pgtables(struct numab_machine *m, struct task *t, struct mm *mm)
 		for (at = s->base; at < s->base + s->nr; at += SLOT_PAGES)
 			if (slot_of(s, at)->nr_used && (pmd_alloc(m, t, mm, s, at, NULL) ||
 							pte_alloc(m, t, mm, s, at, NULL)))
-				return fail(m, NUMAB_EOOM,
-					    "out of memory: no node has a page for a page table");
+				return no_page(m, at, 0);
 	}
 	return 0;
 }

@@ -83,6 +83,11 @@ def test_a_full_disk_is_one_line(tmp_path):
         ran = subprocess.run([sys.executable, "-m", "numab.cli", "tunables"], stdout=full,
                              stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60)
     assert (ran.returncode, ran.stderr) == (2, "numab: No space left on device\n")
+    ran = subprocess.run([sys.executable, "-m", "numab.cli", "compare", "numa02", "--machine", "2s",
+                          "--memory", "1M", "--work", "20ms", "--policies", "off", "--json",
+                          "/dev/full"], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith("numab: /dev/full: No space left on device\n")
 
 
 def test_a_closed_stdout_is_no_error(tmp_path):

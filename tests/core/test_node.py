@@ -61,7 +61,8 @@ def test_out_of_memory_after_the_last_node_is_at_min():
     freed page helps."""
     w = World(sizes=[20, 20], mapped=40)
     w.write(*range(24))
-    with pytest.raises(OutOfMemory, match="no node has a page"):
+    with pytest.raises(OutOfMemory, match=(
+            "no node has a page for vpn .* of task 1; the machine has 40, of which 16 are free")):
         w.write(24)
     assert (w.m.node(0).free, w.m.node(1).free) == (MIN, MIN)
     assert w.nid(24) == -1

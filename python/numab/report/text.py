@@ -69,8 +69,18 @@ def write_json(path: str, content: Any) -> None:
 def write_text(path: str, text: str) -> None:
     """Write all of it or nothing: a file beside, then renamed into place.
 
-    A symbolic link stays one; a pipe or a device is written to directly.
+    A symbolic link stays one; a pipe or a device is written to directly.  Raises OSError with the
+    file's name.
     """
+    try:
+        _write(path, text)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, path) from None
+
+
+def _write(path: str, text: str) -> None:
     if not _is_plain(path):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
