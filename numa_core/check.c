@@ -318,12 +318,12 @@ static int check_programs(struct numab_machine *m)
 	int i, k;
 
 	for (b = 0; b < m->nr_barriers; b++) {
-		for (arrived = 0, i = 1; i < m->nr_slots; i++)
+		for (arrived = m->barriers[b].posted, i = 1; i < m->nr_slots; i++)
 			if (m->ids[i].task && m->ids[i].task->cur.program.waits == (int64_t)b + 1)
 				arrived++;
 		if (arrived != m->barriers[b].arrived)
-			return BROKEN(m, "barrier %u: %u tasks wait, %u have arrived", b, arrived,
-				      m->barriers[b].arrived);
+			return BROKEN(m, "barrier %u: %u tasks wait or went on, %u have arrived", b,
+				      arrived, m->barriers[b].arrived);
 	}
 	for (i = 1; i < m->nr_slots; i++) {
 		const struct mm *mm = m->ids[i].mm;

@@ -246,6 +246,7 @@ struct program {
 
 struct barrier {
 	uint32_t need, arrived;
+	uint32_t posted; /* of those arrived, how many went on */
 };
 
 struct cursor {

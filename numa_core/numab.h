@@ -904,7 +904,8 @@ enum numab_step_kind {
 	NUMAB_STEP_REPEAT,   /* back to step @target, @count more times (0: for ever) */
 	NUMAB_STEP_SLEEP,    /* @count..@count_max ns, drawn evenly; see numab_task_sleep */
 	NUMAB_STEP_BARRIER,  /* sleep until @count tasks, this one included, have come to barrier
-			      * @target; any tasks of the machine can meet there */
+			      * @target; any tasks of the machine can meet there.  @count_max 1:
+			      * be counted and go on, 0: wait */
 	NUMAB_STEP_STOP,     /* mutators of this process stop at their next rows, and sleep... */
 	NUMAB_STEP_START,    /* ...until as many starts as stops were made; without a stop of its
 			      * own, a start does nothing */
@@ -921,8 +922,8 @@ struct numab_step {
 };
 #define NUMAB_PROGRAM_MUTATOR 1 /* stands still while its process's world is stopped */
 /* The steps are copied.  @seed: of its sleeps and, with that of each step, of its touches.  A task
- * that is given something else, or ends, leaves its barrier and lets the world go on.
- * NUMAB_EINVAL names the step; NUMAB_EBUSY: tasks wait at a barrier of another number. */
+ * that is given something else, or ends, leaves the barrier where it waits and lets the world go
+ * on.  NUMAB_EINVAL names the step; NUMAB_EBUSY: tasks came to a barrier of another number. */
 int numab_feed_program(struct numab_machine *m, int tid, const struct numab_step *steps,
 		       uint32_t n, uint32_t flags, uint64_t seed);
 const char *numab_step_name(int kind); /* "touch" and so on, NULL when out of range */

@@ -29,9 +29,12 @@ static int check_barrier(struct numab_machine *m, const struct numab_step *s)
 	if (!s->count || s->count > INT32_MAX)
 		return fail(m, NUMAB_EINVAL, "barrier %u of %llu tasks, permitted 1..2^31-1",
 			    s->target, (ull)s->count);
+	if (s->count_max > 1)
+		return fail(m, NUMAB_EINVAL, "barrier %u goes on %llu, permitted 0, 1", s->target,
+			    (ull)s->count_max);
 	if (s->target < m->nr_barriers && m->barriers[s->target].arrived &&
 	    m->barriers[s->target].need != s->count)
-		return fail(m, NUMAB_EBUSY, "barrier %u of %llu tasks: some wait for %u there",
+		return fail(m, NUMAB_EBUSY, "barrier %u of %llu tasks: some came for %u there",
 			    s->target, (ull)s->count, m->barriers[s->target].need);
 	return 0;
 }
@@ -168,17 +171,20 @@ void program_sleep(struct numab_machine *m, struct task *t)
 	task_sleep(m, t, until_ns);
 }
 
-/* 1: it has to wait until the others have come. */
+/* 1: it has to wait until the others have come.  Who only posts that it came goes on. */
 static int meet(struct numab_machine *m, struct task *t, const struct numab_step *s)
 {
 	struct barrier *b = &m->barriers[s->target];
 
 	b->need = (uint32_t)s->count;
 	if (++b->arrived < b->need) {
+		b->posted += s->count_max;
+		if (s->count_max)
+			return 0;
 		t->cur.program.waits = (int64_t)s->target + 1;
 		return 1;
 	}
-	b->arrived = 0;
+	b->arrived = b->posted = 0;
 	wake_waiters(m, NULL, (int64_t)s->target + 1);
 	return 0;
 }

@@ -15,7 +15,7 @@ import numpy as np
 from numa_core import STEP, lib, text
 from numa_core.errors import InvalidArgument
 
-from .arguments import U32, U64, choice, real, shown, whole
+from .arguments import U32, U64, choice, flag, real, shown, whole
 
 __all__ = [
     "PATTERNS", "Barrier", "Protect", "Repeat", "Sleep", "StartWorld", "Step", "StopWorld", "Touch",
@@ -64,10 +64,14 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Barrier:
-    """Wait until ``count`` tasks have come to barrier ``number``."""
+    """Wait until ``count`` tasks have come to barrier ``number``.
+
+    With ``wait=False`` only be counted there, and go on: a worker that says that it is done.
+    """
 
     number: int
     count: int
+    wait: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def _set_row(row: np.void, step: Step, base_vpn: int) -> None:
     elif isinstance(step, Barrier):
         row["kind"], row["target"] = _KINDS["barrier"], whole("number", step.number, U32)
         row["count"] = whole("count", step.count, U64)
+        row["count_max"] = not flag("wait", step.wait)
     elif isinstance(step, Protect):
         row["kind"], row["vpn"] = _KINDS["protect"], base_vpn + whole("first", step.first, U64)
         row["nr_pages"] = whole("nr_pages", step.nr_pages, U64)

@@ -206,6 +206,50 @@ def test_who_leaves_a_program_leaves_its_barrier(leave):
     assert made(two) > 0 and made(three) > 0
 
 
+def test_who_does_not_wait_at_a_barrier_is_counted_there():
+    """
+    CPU 0 (task 1):  1 ms, counted, 4 ms, counted    A touch takes 0.5 ms on CPU 0, 1 ms on CPU 1.
+    CPU 1 (task 2):  2 ms, waits                     The third to come is task 1 again, at 5 ms:
+                                                     task 2 has 3 ms of the second tick left.
+    """
+    w = world(threads=2, latency_local_ps=500_000_000)
+    one, two = w.tasks
+    posts = Barrier(7, 3, wait=False)
+    one.feed_program([once(0, 1, 2), posts, once(1, 1, 8), posts, once(1, 1, 0)], base_vpn=VPN)
+    two.feed_program([once(0, 1, 2), Barrier(7, 3), once(1, 1, 0)], base_vpn=VPN)
+    seen = []
+    for tick in range(1, 5):
+        w.m.run(tick * TICK)
+        w.m.check()
+        seen.append((made(one), two.info().state, made(two)))
+    assert seen == [(8, 1, 2), (16, 0, 5), (24, 0, 9), (32, 0, 13)]
+
+
+def test_the_last_to_come_to_a_barrier_goes_on_either_way():
+    w = world(latency_local_ps=0, cpu_ps=1000)
+    w.t.feed_program([Barrier(0, 2, wait=False), Barrier(0, 2), once(0, 1, 3),
+                      Barrier(0, 1, wait=False)], base_vpn=VPN)
+    w.m.run(TICK)
+    assert made(w.t) == 3 and w.t.info().state == 0
+    w.m.check()
+
+
+def test_who_was_counted_and_left_stays_counted():
+    w = world(threads=2, latency_local_ps=0, cpu_ps=1000)
+    one, two = w.tasks
+    two.sleep()
+    one.feed_program([Barrier(0, 2, wait=False)])
+    w.m.run(TICK)
+    one.exit()
+    w.m.check()
+    with pytest.raises(InvalidArgument, match="some came for 2 there"):
+        two.feed_program([Barrier(0, 3)])
+    two.wake()
+    two.feed_program([Barrier(0, 2), once(0, 1, 0)], base_vpn=VPN)
+    w.m.run(2 * TICK)
+    assert made(two) > 0
+
+
 def test_mutators_stand_still_while_the_world_is_stopped():
     """
     CPU 0  mutator    4 touches a tick                  Expect: the collector, on the higher CPU,
@@ -304,14 +348,15 @@ def test_a_barrier_cannot_change_its_number_under_those_who_wait():
     two.sleep()
     one.feed_program([Barrier(3, 2)])
     w.m.run(TICK)
-    with pytest.raises(InvalidArgument, match="some wait for 2 there"):
+    with pytest.raises(InvalidArgument, match="some came for 2 there"):
         two.feed_program([Barrier(3, 4)])
 
 
 def test_bad_kinds_flags_and_protections_are_refused_by_the_core():
     w = world()
     table = np.zeros(1, STEP)
-    for kind, target, flags in ((7, 0, 0), (4, 0, 2), (6, 8, 0)):
+    table["count"], table["count_max"] = 1, 2
+    for kind, target, flags in ((7, 0, 0), (4, 0, 2), (6, 8, 0), (3, 0, 0)):
         table["kind"], table["target"] = kind, target
         c = ffi.from_buffer("struct numab_step[]", table)
         assert lib.numab_feed_program(w.m._h.m, w.t.tid, c, 1, flags, 0) == -22
@@ -327,7 +372,7 @@ def test_slicing_a_run_changes_nothing():
         for i, task in enumerate(tasks):
             task.feed_program([
                 Touch("zipf", 0, 64, touches=50), Touch("uniform", 0, 32, touches=70),
-                Barrier(0, 3), Sleep(0, 9 * MS), Repeat(0),
+                Barrier(0, 3), Sleep(0, 9 * MS), Barrier(1, 3, wait=i == 0), Repeat(0),
             ], base_vpn=VPN, mutator=i < 2, seed=i)
         while w.m.now_ns < 400 * MS:
             w.m.run(min(w.m.now_ns + slice_ns, 400 * MS))
