@@ -10,6 +10,7 @@
  *	mm         entries, spans, records, VMAs	object     memory that several map
  *	mmap       the calls on an address space
  *	mempolicy  where should a page be		pages      allocating them
+ *	select     where a task wakes
  *	cpu        run queues				stats      per-task and per-mm faults
  *	migrate    moving pages, every way to fail	scan       tick, task work, marks
  *	fault      the faults				queue      mbind, move_pages, migrate_pages
@@ -37,6 +38,7 @@
 #include "mmap.c"
 #include "mempolicy.c"
 #include "pages.c"
+#include "select.c"
 #include "cpu.c"
 #include "stats.c"
 #include "migrate.c"

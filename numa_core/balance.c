@@ -9,7 +9,7 @@
 #define MAX_DOMAINS 64
 #define MAX_INTERVAL_MS 1000000
 #define SD_FLAGS (NUMAB_SD_NEWIDLE | NUMAB_SD_SHARE_CACHE | NUMAB_SD_NUMA | NUMAB_SD_PREEMPT | \
-		  NUMAB_SD_HOST)
+		  NUMAB_SD_HOST | NUMAB_SD_WAKE_AFFINE)
 
 static void domain_forget(struct numab_machine *m, struct domain *d)
 {

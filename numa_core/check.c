@@ -241,8 +241,8 @@ static int check_queue(struct numab_machine *m, int cpu)
 {
 	const struct numab_rq *rq = &m->rqs[cpu];
 	const struct queue *q = &m->queues[cpu];
-	int running = 0, on = 0, off = 0, listed = 0, i, list, tid;
-	uint64_t load = 0, contrib = 0;
+	int running = 0, on = 0, off = 0, listed = 0, woken = 0, i, list, tid;
+	uint64_t load = 0, contrib = 0, woken_weight = 0;
 
 	for (i = 0; i < q->nr; i++) {
 		const struct task *t = task_get(m, q->tids[i]);
@@ -250,14 +250,20 @@ static int check_queue(struct numab_machine *m, int cpu)
 		if (!t || t->cpu != cpu || (i && q->tids[i - 1] >= q->tids[i]) ||
 		    t->queued != (t->state == TASK_RUNNABLE))
 			return BROKEN(m, "CPU %d: task %d on its queue", cpu, q->tids[i]);
+		woken += t->woken_weight != 0;
+		woken_weight += t->woken_weight;
 		if (!t->queued)
 			continue;
+		if (t->woken_weight)
+			return BROKEN(m, "CPU %d: task %d is awake and about to wake", cpu, t->tid);
 		running++;
 		load += t->weight;
 		on += t->home == t->nid;
 		off += t->home != t->nid && t->home != NUMAB_NO_NODE;
 		contrib += t->home != t->nid && t->home != NUMAB_NO_NODE ? t->numa_contrib : 0;
 	}
+	if (woken != q->nr_woken || woken_weight != q->woken_weight)
+		return BROKEN(m, "CPU %d: %d about to wake, counted %d", cpu, woken, q->nr_woken);
 	for (list = 0; list < 2; list++) {
 		int prev = 0;
 

@@ -24,11 +24,6 @@ uint32_t nice_to_weight(int nice)
 	return prio_to_weight[nice + 20];
 }
 
-int cpu_allowed(const struct task *t, int cpu)
-{
-	return !t->cpus_allowed || (t->cpus_allowed[cpu / 64] >> (cpu % 64) & 1);
-}
-
 /* Room for one more task, so that rq_add() cannot fail. */
 int rq_reserve(struct numab_machine *m, int cpu)
 {
@@ -262,6 +257,15 @@ static void check_preempt_wakeup(struct numab_machine *m, const struct task *t)
 		m->queues[t->cpu].need_resched = 1;
 }
 
+/* A sleeper that another CPU has woken counts where it will run, until it does. */
+static void count_woken(struct numab_machine *m, const struct task *t, int sign)
+{
+	struct queue *q = &m->queues[t->cpu];
+
+	q->nr_woken += sign * (t->woken_weight != 0);
+	q->woken_weight += sign < 0 ? -(uint64_t)t->woken_weight : t->woken_weight;
+}
+
 static void queue_insert(struct numab_machine *m, struct task *t, int cpu)
 {
 	struct queue *q = &m->queues[cpu];
@@ -274,6 +278,7 @@ static void queue_insert(struct numab_machine *m, struct task *t, int cpu)
 	m->rqs[cpu].nr_tasks++;
 	t->cpu = cpu;
 	t->nid = m->cpu_nid[cpu];
+	count_woken(m, t, 1);
 	if (t->state == TASK_ASLEEP && t->wake_ns < q->next_wake_ns)
 		q->next_wake_ns = t->wake_ns;
 }
@@ -326,6 +331,7 @@ void rq_remove(struct numab_machine *m, struct task *t)
 		dequeue_task(m, t);
 		left_queue(m, t, t->cpu);
 	}
+	count_woken(m, t, -1);
 	q->nr--;
 	m->rqs[t->cpu].nr_tasks--;
 	memmove(&q->tids[i], &q->tids[i + 1], sizeof(int) * (size_t)(q->nr - i));
@@ -349,10 +355,17 @@ void rq_move(struct numab_machine *m, struct task *t, int cpu)
 
 /* ---- sleep and wake ---- */
 
+static void forget_woken(struct numab_machine *m, struct task *t)
+{
+	count_woken(m, t, -1);
+	t->woken_weight = 0;
+}
+
 void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns)
 {
 	struct queue *q = &m->queues[t->cpu];
 
+	forget_woken(m, t);
 	t->state = TASK_ASLEEP;
 	t->wake_ns = until_ns;
 	if (until_ns < q->next_wake_ns)
@@ -366,62 +379,50 @@ void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns)
 	sched_event(m, NUMAB_EV_SLEEP, t, t->cpu, t->cpu, until_ns);
 }
 
-/* The first CPU that a task may use of a group all of whose CPUs idle, -1: it is not one. */
-static int idle_group(const struct numab_machine *m, const struct task *t,
-		      const struct numab_groups *g, uint32_t at)
+static void sleeper_move(struct numab_machine *m, struct task *t, int cpu)
 {
-	int first = -1;
-	uint32_t i;
+	int from = t->cpu;
 
-	for (i = g->starts[at]; i < g->starts[at + 1]; i++) {
-		if (m->rqs[g->cpus[i]].nr_running)
-			return -1;
-		if (first < 0 && cpu_allowed(t, g->cpus[i]))
-			first = g->cpus[i];
-	}
-	return first;
+	if (cpu == from || rq_reserve(m, cpu))
+		return;
+	rq_move(m, t, cpu);
+	sched_event(m, NUMAB_EV_SCHED_MOVE, t, from, cpu, 0);
 }
 
-/* Where a task wakes: where it slept, or, while others run there, on a CPU that shares its cache
- * and idles; whole cores first.  Linux: select_idle_sibling. */
-static int select_idle_sibling(const struct numab_machine *m, const struct task *t)
+/* On @cpu, which has come to that time. */
+void task_wake(struct numab_machine *m, struct task *t, int cpu)
 {
-	const struct queue *q = &m->queues[t->cpu];
-	const struct numab_groups *g;
-	uint32_t i;
-	int level, cpu;
-
-	for (level = m->rqs[t->cpu].nr_running ? q->nr_domains - 1 : -1; level >= 0; level--) {
-		g = &q->domains[level].groups;
-		if (!(q->domains[level].flags & NUMAB_SD_SHARE_CACHE))
-			continue;
-		for (i = 0; i < g->nr_groups; i++) {
-			cpu = idle_group(m, t, g, (g->first + i) % g->nr_groups);
-			if (cpu >= 0)
-				return cpu;
-		}
-	}
-	return t->cpu;
-}
-
-/* @here: not on another CPU, whatever runs there. */
-void task_wake(struct numab_machine *m, struct task *t, int here)
-{
-	int from = t->cpu, cpu;
-
 	if (t->state != TASK_ASLEEP)
 		return;
+	forget_woken(m, t);
+	sleeper_move(m, t, cpu);
 	t->state = TASK_RUNNABLE;
-	cpu = here || t->next_cpu >= 0 ? from : select_idle_sibling(m, t);
-	if (cpu != from && !rq_reserve(m, cpu)) {
-		rq_move(m, t, cpu);
-		sched_event(m, NUMAB_EV_SCHED_MOVE, t, from, cpu, 0);
-	}
 	update_min_vruntime(m, &m->queues[t->cpu]);
 	place_entity(m, &m->queues[t->cpu], t, 0);
 	enqueue_task(m, t);
 	check_preempt_wakeup(m, t);
 	sched_event(m, NUMAB_EV_WAKE, t, t->cpu, t->cpu, 0);
+}
+
+/* By who runs on @waker_cpu.  Within a tick the CPUs behind that one have not come to its time: a
+ * task for one of them sleeps on until they have. */
+void task_wake_by(struct numab_machine *m, struct task *t, int waker_cpu)
+{
+	int cpu = select_task_rq(m, t, waker_cpu);
+
+	if (t->state != TASK_ASLEEP)
+		return;
+	if (!m->run.mid_tick || cpu <= m->run.cpu) {
+		task_wake(m, t, cpu);
+		return;
+	}
+	forget_woken(m, t);
+	t->wake_ns = cpu_now_ns(m, m->run.cpu);
+	sleeper_move(m, t, cpu);
+	t->woken_weight = t->weight;
+	count_woken(m, t, 1);
+	if (t->wake_ns < m->queues[t->cpu].next_wake_ns)
+		m->queues[t->cpu].next_wake_ns = t->wake_ns;
 }
 
 /* Those whose time has come, in order of ids. */
@@ -437,7 +438,7 @@ void wake_sleepers(struct numab_machine *m, int cpu)
 		struct task *t = m->ids[q->tids[i]].task;
 
 		if (t->state == TASK_ASLEEP && t->wake_ns <= m->now_ns)
-			task_wake(m, t, 0);
+			task_wake(m, t, t->woken_weight ? cpu : select_task_rq(m, t, cpu));
 		else if (t->state == TASK_ASLEEP && t->wake_ns < q->next_wake_ns)
 			q->next_wake_ns = t->wake_ns;
 		i += t->cpu == cpu;
@@ -469,7 +470,7 @@ int wake_first_sleeper(struct numab_machine *m, int cpu)
 	left_ps = (end_ns - q->next_wake_ns) * PS_PER_NS;
 	if (left_ps < m->run.left_ps)
 		m->run.left_ps = left_ps;
-	task_wake(m, first, 1);
+	task_wake(m, first, cpu);
 	return 1;
 }
 

@@ -4,8 +4,8 @@
  *
  * Layers, top to bottom; a part may call those to its right and nothing else:
  *	_core > probe > feed > program > access > task > balance > pull > groups > sched >
- *	queue > fault, scan > migrate > stats > cpu > pages > mempolicy > mmap > object > mm >
- *	tunable > node > pattern > event > alloc
+ *	queue > fault, scan > migrate > stats > cpu > select > pages > mempolicy > mmap >
+ *	object > mm > tunable > node > pattern > event > alloc
  * check.c reads all.  policies/ return verdicts and never see a structure of this file.
  *
  * Every part compiles alone (its functions are then external), and all compile as the one unit
@@ -277,6 +277,7 @@ struct task {
 	uint64_t numa_contrib;
 	enum task_state state;
 	uint64_t wake_ns;
+	uint32_t woken_weight; /* woken by another CPU, its own has to come to that time; 0: not */
 	struct mpol *mpol;
 	int il_prev;        /* rotating interleave: the node last given, -1: none yet */
 	uint32_t il_weight; /* weighted: turns it still has */
@@ -324,6 +325,8 @@ struct queue {
 	int went_idle;    /* it lost its last runnable task since the last balancing */
 	int last_ran;     /* whom pick_next_task() chose last, 0: nobody */
 	uint64_t next_wake_ns; /* no sleeper wakes before */
+	int nr_woken;          /* sleepers with a woken_weight, and its sum */
+	uint64_t woken_weight;
 	uint64_t min_vruntime_ps;
 	uint64_t next_balance; /* tick before which no level is looked at */
 	struct domain *domains;
@@ -701,9 +704,11 @@ NUMAB_FUNC int hint_stays(struct fault_ctx *c, uint64_t *pte, uint64_t vpn, int 
 NUMAB_FUNC int gup_write_fault(struct fault_ctx *c, struct span *s, uint64_t vpn);
 NUMAB_FUNC int handle_access(struct fault_ctx *c, uint64_t vpn, int write, int *nid);
 
+/* ---- select.c ---- */
+NUMAB_FUNC int select_task_rq(const struct numab_machine *m, const struct task *t, int waker_cpu);
+
 /* ---- cpu.c ---- */
 NUMAB_FUNC uint32_t nice_to_weight(int nice);
-NUMAB_FUNC int cpu_allowed(const struct task *t, int cpu);
 NUMAB_FUNC int rq_reserve(struct numab_machine *m, int cpu);
 NUMAB_FUNC void rq_add(struct numab_machine *m, struct task *t, const struct task *parent,
 		       int cpu);
@@ -717,7 +722,8 @@ NUMAB_FUNC struct task *pick_next_task(struct numab_machine *m, int cpu);
 NUMAB_FUNC void charge_run_time(struct task *t, uint64_t ps);
 NUMAB_FUNC void scheduler_tick(struct numab_machine *m, int cpu);
 NUMAB_FUNC void task_sleep(struct numab_machine *m, struct task *t, uint64_t until_ns);
-NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t, int here);
+NUMAB_FUNC void task_wake(struct numab_machine *m, struct task *t, int cpu);
+NUMAB_FUNC void task_wake_by(struct numab_machine *m, struct task *t, int waker_cpu);
 NUMAB_FUNC void wake_sleepers(struct numab_machine *m, int cpu);
 NUMAB_FUNC int wake_first_sleeper(struct numab_machine *m, int cpu);
 
@@ -762,6 +768,11 @@ static inline struct mm *mm_get(const struct numab_machine *m, int pid)
 static inline int cpu_bit(const uint64_t *mask, int cpu)
 {
 	return mask[cpu / 64] >> (cpu % 64) & 1;
+}
+
+static inline int cpu_allowed(const struct task *t, int cpu)
+{
+	return !t->cpus_allowed || cpu_bit(t->cpus_allowed, cpu);
 }
 
 /* 64-bit words of a mask of CPUs. */

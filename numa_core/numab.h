@@ -324,7 +324,10 @@ int numab_task_affinity(const struct numab_machine *m, int tid, uint64_t *out,
 /* Take a task off its CPU until @until_ns (UINT64_MAX: until numab_task_wake).  A CPU with nobody
  * to run sees the deadline when it comes; a busy one when it has nobody, or at the next tick. */
 int numab_task_sleep(struct numab_machine *m, int tid, uint64_t until_ns);
+/* Make it runnable: as its timer would, or as task @by does, from the CPU of that.  It may wake on
+ * another CPU than it slept on, where domains are set.  Linux: select_task_rq_fair. */
 int numab_task_wake(struct numab_machine *m, int tid);
+int numab_task_wake_by(struct numab_machine *m, int tid, int by);
 
 struct numab_task_info {
 	int32_t tid;
@@ -457,11 +460,12 @@ int numab_find_busiest_queue(const struct numab_rq *rqs, const struct numab_grou
 /* A scheduling domain of one CPU at one level, 0 the smallest.  When it is due the core pulls tasks
  * to the CPU. */
 #define NUMAB_SD_NEWIDLE 1     /* also when the CPU has just run out of work */
-#define NUMAB_SD_SHARE_CACHE 2 /* a task that wakes while others run where it slept looks here for
-				* idle CPUs, from the highest such level down */
+#define NUMAB_SD_SHARE_CACHE 2 /* a task that wakes where others run looks here for idle CPUs, from
+				* the highest such level down */
 #define NUMAB_SD_NUMA 4        /* patch 28's bias may trade tasks here: the hook is asked */
 #define NUMAB_SD_PREEMPT 8     /* CONFIG_PREEMPT: a newly idle CPU takes one task and no more */
 #define NUMAB_SD_HOST 16       /* the hook balances instead of the core */
+#define NUMAB_SD_WAKE_AFFINE 32 /* a task may wake on its waker's CPU */
 struct numab_domain {
 	uint32_t flags;              /* NUMAB_SD_* */
 	uint32_t min_interval_ms;    /* the first one, and after an imbalance was found */

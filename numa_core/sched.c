@@ -256,7 +256,17 @@ int numab_task_wake(struct numab_machine *m, int tid)
 
 	if (!t)
 		return no_task(m, tid);
-	task_wake(m, t, m->busy);
+	task_wake(m, t, m->busy ? t->cpu : select_task_rq(m, t, t->cpu));
+	return 0;
+}
+
+int numab_task_wake_by(struct numab_machine *m, int tid, int by)
+{
+	struct task *t = task_get(m, tid), *waker = task_get(m, by);
+
+	if (!t || !waker)
+		return no_task(m, t ? by : tid);
+	task_wake(m, t, m->busy ? t->cpu : select_task_rq(m, t, waker->cpu));
 	return 0;
 }
 

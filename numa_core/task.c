@@ -14,22 +14,6 @@ void cursor_free(struct numab_machine *m, struct cursor *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* Within a tick another CPU's task wakes when its CPU comes to that time. */
-static void wake_waiter(struct numab_machine *m, struct task *t)
-{
-	struct queue *q = &m->queues[t->cpu];
-
-	if (!m->run.mid_tick) {
-		task_wake(m, t, 0);
-		return;
-	}
-	if (t->state != TASK_ASLEEP)
-		return;
-	t->wake_ns = cpu_now_ns(m, m->run.cpu);
-	if (t->wake_ns < q->next_wake_ns)
-		q->next_wake_ns = t->wake_ns;
-}
-
 /* Everybody (of @mm, NULL: of all) whose program waits for that, in order of ids. */
 void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what)
 {
@@ -41,7 +25,7 @@ void wake_waiters(struct numab_machine *m, const struct mm *mm, int64_t what)
 		if (!t || t->cur.program.waits != what || (mm && t->mm != mm))
 			continue;
 		t->cur.program.waits = 0;
-		wake_waiter(m, t);
+		task_wake_by(m, t, m->run.mid_tick ? m->run.cpu : t->cpu);
 	}
 }
 

@@ -14,7 +14,7 @@ from numa_core import ROW, ffi, lib
 from numa_core.errors import InvalidArgument, NoSuchTask, TopologyError
 
 from .arguments import (
-    CPU, NICE, NID, U32, U64, choice, flag, real, records, whole, whole_array,
+    CPU, NICE, NID, U32, U64, choice, flag, real, records, shown, whole, whole_array,
 )
 from .procfs.methods import TaskFiles
 from .program import PATTERNS, Step, step_rows
@@ -184,9 +184,27 @@ class Task(Part, TaskCalls, TaskFiles):
         until = U64[1] if until_ns is None else whole("until_ns", until_ns, U64)
         self._h.check(lib.numab_task_sleep(self._h.m, self._id, until))
 
-    def wake(self) -> None:
-        """Make it runnable."""
-        self._h.check(lib.numab_task_wake(self._h.m, self._id))
+    def wake(self, by: Task | None = None) -> None:
+        """Make it runnable: as its timer would, or as task ``by`` does.
+
+        With sched domains it may wake on another CPU than it slept on: the waker's, if that is
+        hardly busier (wake_affine), or an idle one that shares the cache.  Raises NoSuchTask.
+        Source: select_task_rq_fair.
+
+        >>> from numab import Machine
+        >>> m = Machine("2s", sched="2012")
+        >>> first, second = m.process(cpu=0).main, m.process(cpu=0).main
+        >>> second.sleep()
+        >>> second.wake()  # CPU 0 is taken, CPU 1 shares its cache
+        >>> second.info().cpu
+        1
+        """
+        if by is None:
+            self._h.check(lib.numab_task_wake(self._h.m, self._id))
+        elif isinstance(by, Task) and by.machine is self.machine:
+            self._h.check(lib.numab_task_wake_by(self._h.m, self._id, by.tid))
+        else:
+            raise InvalidArgument(f"wake by {shown(by)}, permitted: a task of the same machine")
 
     # ---- touching memory ----
 

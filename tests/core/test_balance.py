@@ -372,7 +372,7 @@ def test_an_exception_in_the_hook_ends_the_run_and_comes_home():
 
 @pytest.mark.parametrize("words, says", [
     ({"level": 2}, "level 2 of CPU 0, permitted 0..[01]"), ({"level": -1}, "level -1"),
-    ({"flags": 32}, "flags 0x30, permitted bits 0x1f"), ({"longest": 0}, "longest interval of 0"),
+    ({"flags": 64}, "flags 0x50, permitted bits 0x3f"), ({"longest": 0}, "longest interval of 0"),
     ({"interval": 0}, "shortest interval of 0"), ({"factor": 0}, "busy factor 0"),
     ({"tries": 1001}, "cache_nice_tries 1001, permitted 0..1000"),
     ({"pct": 99}, "imbalance_pct 99, permitted 100..1000"),

@@ -133,17 +133,41 @@ def attach(chain, nr_nodes):
 
 # ---- one wake-up ----
 
-def select_idle_sibling(chain, running, prev, allowed):
-    """The CPU that a task wakes on: ``chain`` are the domains of the CPU where it slept,
-    ``running`` says how many tasks run on each, ``allowed`` are the CPUs that it may use."""
-    if not running[prev]:
+def wake_cpu(chains, power, weights, task_weight, prev, waker, allowed):
+    """The CPU that a task wakes on: it slept on ``prev``, ``waker`` is the CPU of who wakes it,
+    ``weights`` are those of the tasks that run on each, ``allowed`` the CPUs that it may use."""
+    if waker not in allowed:
         return prev
+    both = [d for d in chains[waker] if "affine" in d["flags"] and prev in d["span"]]
+    if not both:
+        return prev
+    target = prev
+    if waker != prev and affine(both[0], power, weights, task_weight, prev, waker):
+        target = waker
+    return idle_sibling(chains[target], weights, target, allowed)
+
+
+def affine(domain, power, weights, task_weight, prev, waker):
+    load, this_load = sum(weights[prev]), sum(weights[waker])
+    balanced = True
+    if this_load > 0:
+        this_eff_load = 100 * power[prev] * (this_load + task_weight)
+        prev_eff_load = 100 + (domain["pct"] - 100) // 2
+        prev_eff_load *= power[waker] * (load + task_weight)
+        balanced = this_eff_load <= prev_eff_load
+    per_task = this_load // len(weights[waker]) if weights[waker] else 0
+    return balanced or (this_load <= load and this_load + load <= per_task)
+
+
+def idle_sibling(chain, weights, target, allowed):
+    if not weights[target]:
+        return target
     for domain in reversed([d for d in chain if "pkg" in d["flags"]]):
         for group in domain["groups"]:
             usable = [cpu for cpu in group["cpus"] if cpu in allowed]
-            if usable and not any(running[cpu] for cpu in group["cpus"]):
+            if usable and not any(weights[cpu] for cpu in group["cpus"]):
                 return usable[0]
-    return prev
+    return target
 
 
 # ---- one fork, or exec ----

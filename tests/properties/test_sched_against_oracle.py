@@ -169,29 +169,33 @@ def test_balancing(data, topology):
 @settings(deadline=None)
 @given(st.data(), machines())
 def test_waking(data, topology):
-    """One sleeps on each CPU of a few, some beside tasks that run; each wakes where the oracle
-    says, one after the other."""
-    chains, _ = oracle.build(*reading(topology))
+    """Some sleep, some run beside them; the sleepers wake by their timer or by one that runs, where
+    the oracle says, one after the other."""
+    chains, power = oracle.build(*reading(topology))
     machine = Machine(topology, policy="off", sched="2012")
     cpus, some_cpu = list(topology.cpus), st.sampled_from(topology.cpus)
-    running = dict.fromkeys(cpus, 0)
-    for cpu in data.draw(st.lists(some_cpu, max_size=2 * len(cpus))):
-        machine.process(cpu)
-        running[cpu] += 1
-    sleepers = []
+    weights, runners, sleepers = {cpu: [] for cpu in cpus}, [], []
+    for cpu in data.draw(st.lists(some_cpu, min_size=1, max_size=2 * len(cpus))):
+        task = machine.process(cpu).main
+        task.set_nice(data.draw(NICE))
+        weights[cpu].append(task.info().weight)
+        runners.append(task)
     for cpu in data.draw(st.lists(some_cpu, min_size=1, max_size=8)):
         task = machine.process(cpu).main
+        task.set_nice(data.draw(NICE))
         allowed = data.draw(st.one_of(st.none(), st.sets(some_cpu, min_size=1)))
         if allowed is not None:
             task.set_affinity(sorted(allowed | {cpu}))
         task.sleep()
         sleepers.append((task, cpu, set(cpus) if allowed is None else allowed | {cpu}))
     for task, prev, allowed in sleepers:
-        task.wake()
-        expected = oracle.select_idle_sibling(chains[prev], running, prev, allowed)
+        waker = data.draw(st.one_of(st.none(), st.sampled_from(runners)))
+        task.wake(by=waker)
+        expected = oracle.wake_cpu(chains, power, weights, task.info().weight, prev,
+                                   prev if waker is None else waker.info().cpu, allowed)
         assert task.info().cpu == expected
-        running[expected] += 1
-    assert machine.rqs["nr_running"].tolist() == [running[cpu] for cpu in cpus]
+        weights[expected].append(task.info().weight)
+    assert machine.rqs["load_weight"][cpus].tolist() == [sum(weights[cpu]) for cpu in cpus]
     machine.check()
 
 

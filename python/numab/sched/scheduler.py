@@ -17,7 +17,7 @@ from ..arguments import flag, shown
 from ..topology import Topology
 from .bias import PullBias
 from .domain import Domain, build_domains, cpu_powers
-from .flags import SD_BALANCE_NEWIDLE, SD_NUMA, SD_SHARE_PKG_RESOURCES
+from .flags import SD_BALANCE_NEWIDLE, SD_NUMA, SD_SHARE_PKG_RESOURCES, SD_WAKE_AFFINE
 
 __all__ = ["Scheduler", "scheduler_of", "set_domain"]
 
@@ -25,6 +25,7 @@ _FLAGS = (
     (SD_BALANCE_NEWIDLE, lib.NUMAB_SD_NEWIDLE),
     (SD_SHARE_PKG_RESOURCES, lib.NUMAB_SD_SHARE_CACHE),
     (SD_NUMA, lib.NUMAB_SD_NUMA),
+    (SD_WAKE_AFFINE, lib.NUMAB_SD_WAKE_AFFINE),
 )
 
 

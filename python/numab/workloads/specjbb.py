@@ -28,7 +28,7 @@ def _collector(i: int, nr: int, heap: int, old: int) -> Thread:
         Barrier(GATHER, nr),
         Touch("uniform", old + i * part, part, write_permille=500, touches=max(part // LIVE, 1)),
         Touch("uniform", 0, old, write_permille=500, touches=max(old // LIVE // nr, 1)),
-        Barrier(DONE, nr),
+        Barrier(DONE, nr, wait=i == 0),
     )
     if i == 0:
         poll = old + heap
