@@ -69,12 +69,19 @@ def benefit(remote_before: int, remote_after: int, numa_weight: float = NUMA_WEI
     """Benefit by patch 20: remote accesses saved times the NUMA weight.
 
     The posting calls it not measurable on a real machine; a model can count it.
+
+    >>> benefit(1000, 500)
+    600.0
     """
     return (remote_before - remote_after) * numa_weight
 
 
 def convergence(vmstat: Mapping[str, int]) -> float | None:
-    """numa_hint_faults_local / numa_hint_faults, 1 is converged; None without a hint (patch 20)."""
+    """numa_hint_faults_local / numa_hint_faults, 1 is converged; None without a hint (patch 20).
+
+    >>> convergence({"numa_hint_faults": 8, "numa_hint_faults_local": 6})
+    0.75
+    """
     hints = vmstat["numa_hint_faults"]
     return vmstat["numa_hint_faults_local"] / hints if hints else None
 
@@ -83,6 +90,10 @@ def mmtests_autonuma_cost(vmstat: Mapping[str, int]) -> float:
     """mmtests' row «AutoNUMA cost», millions.
 
     mmtests computes a page-copy term as well, but a stray semicolon drops it; so does this.
+
+    >>> rows = {"numa_pte_updates": 10**6, "numa_hint_faults": 1000, "numa_pages_migrated": 0}
+    >>> mmtests_autonuma_cost(rows)
+    12.0
     """
     return (
         CPTE * vmstat["numa_pte_updates"]
@@ -92,6 +103,10 @@ def mmtests_autonuma_cost(vmstat: Mapping[str, int]) -> float:
 
 
 def mmtests_local_percent(vmstat: Mapping[str, int]) -> int:
-    """mmtests' row «NUMA hint local percent», whole per cent, 100 without a hint."""
+    """mmtests' row «NUMA hint local percent», whole per cent, 100 without a hint.
+
+    >>> mmtests_local_percent({"numa_hint_faults": 8, "numa_hint_faults_local": 6})
+    75
+    """
     hints = vmstat["numa_hint_faults"]
     return vmstat["numa_hint_faults_local"] * 100 // hints if hints else 100

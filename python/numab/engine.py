@@ -57,7 +57,7 @@ class ReplayJob:
     """One replay: a trace on a machine under a policy.
 
     ``trace`` and ``machine`` are a path (or preset) or the value itself; ``duration_ns`` of virtual
-    time, or ``loops`` of the trace when given.
+    time, or ``loops`` of the trace when given.  See :func:`replay` for an example.
     """
 
     trace: Union[str, Trace]

@@ -37,7 +37,14 @@ def _range(vaddr: Any, size: Any) -> tuple[int, int]:
 
 
 class Process(Part, ProcessCalls, ProcessFiles):
-    """An address space.  ``pid`` is also the id of its first task."""
+    """An address space.  ``pid`` is also the id of its first task.
+
+    >>> from numab import Machine
+    >>> process = Machine("2s").process(cpu=8)
+    >>> _ = process.mmap(0x10000 * 4096, 2 * 4096)
+    >>> process.main.access(0x10000 * 4096, write=True).nid, process.node_pages().tolist()
+    (1, [0, 1])
+    """
 
     @property
     def pid(self) -> int:

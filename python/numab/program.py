@@ -1,7 +1,19 @@
 """What a thread does, as steps that the core runs by itself.
 
 A step is a small frozen value; :func:`step_rows` turns a sequence of them into the core's array.
-Pages are counted from the start of the program's memory.
+Pages are counted from the start of the program's memory.  Two threads, each with four pages of
+its own, that meet after every hundred touches:
+
+>>> from numab import Machine
+>>> machine = Machine("2s", policy="off")
+>>> process = machine.process(cpu=0)
+>>> _ = process.mmap(0, 8 * 4096)
+>>> threads = process.main, process.main.clone(8)
+>>> for i, task in enumerate(threads):
+...     work = Touch("sweep", 4 * i, 4, touches=100)
+...     task.feed_program([work, Barrier(0, 2), Repeat(0, 9)])
+>>> machine.run(10**9).why, [task.info().accesses_local for task in threads]
+('feed', [64000, 64000])
 """
 
 from __future__ import annotations
@@ -31,9 +43,12 @@ _KINDS = {text(lib.numab_step_name(i)): i for i in range(7)}
 class Touch:
     """``touches`` rows of a pattern over ``nr_pages`` from page ``first`` on; 0: for ever.
 
-    ``pattern`` is sweep, uniform or zipf; every touch makes ``accesses`` accesses to its page, and
-    ``write_permille`` of the touches write, the others read.  A program that comes back to a sweep
-    goes on where it was.
+    ``pattern`` is sweep, uniform or zipf (page of rank k with weight k^-``theta``, 0.001..4.0);
+    every touch makes ``accesses`` accesses to its page, and ``write_permille`` of the touches
+    write, the others read.  A program that comes back to a sweep goes on where it was.
+
+    >>> step_rows([Touch("zipf", 0, 1000, theta=0.8)])["theta_milli"].tolist()
+    [800]
     """
 
     pattern: str
@@ -47,7 +62,13 @@ class Touch:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Back to step ``target``, ``times`` more times; None: for ever."""
+    """Back to step ``target``, an earlier one, ``times`` more times (1 and more); None: for ever.
+
+    Whoever comes by again, in a loop around this one, begins to count anew.
+
+    >>> step_rows([Touch("sweep", 0, 1, touches=5), Repeat(0, 2)])["count"].tolist()  # 15 touches
+    [0, 2]
+    """
 
     target: int
     times: int | None = None
@@ -55,8 +76,12 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Between ``min_ns`` and ``max_ns``, drawn evenly; the task wakes then if its CPU idles, else
-    when that has nobody to run, or at the next tick."""
+    """Between ``min_ns`` and ``max_ns`` (below 2^62), drawn evenly; the task wakes then if its CPU
+    idles, else when that has nobody to run, or at the next tick.
+
+    >>> step_rows([Sleep(1_000_000, 5_000_000)])["count_max"].tolist()
+    [5000000]
+    """
 
     min_ns: int
     max_ns: int
@@ -67,6 +92,10 @@ class Barrier:
     """Wait until ``count`` tasks have come to barrier ``number``.
 
     With ``wait=False`` only be counted there, and go on: a worker that says that it is done.
+    Barriers 0..65535 belong to the machine; tasks of any processes may meet at one.
+
+    >>> step_rows([Barrier(7, 4), Barrier(8, 2, wait=False)])["target"].tolist()
+    [7, 8]
     """
 
     number: int
@@ -76,17 +105,30 @@ class Barrier:
 
 @dataclass(frozen=True)
 class StopWorld:
-    """The process's mutators stop at their next rows."""
+    """The process's mutators (``feed_program(..., mutator=True)``) stop at their next rows, until
+    as many StartWorld have been made by those who stopped them.
+
+    >>> step_rows([StopWorld(), Sleep(10**6, 10**6), StartWorld()])["kind"].tolist()
+    [4, 2, 5]
+    """
 
 
 @dataclass(frozen=True)
 class StartWorld:
-    """They go on."""
+    """The mutators go on, see :class:`StopWorld`; without a stop of its own it does nothing.
+
+    >>> step_rows([StartWorld()])["kind"].tolist()
+    [5]
+    """
 
 
 @dataclass(frozen=True)
 class Protect:
-    """mprotect of ``nr_pages`` from page ``first`` on: ``none``, ``r`` or ``rw``."""
+    """mprotect of ``nr_pages`` from page ``first`` on: ``none``, ``r`` or ``rw``.
+
+    >>> step_rows([Protect(5, 1, "r")], base_vpn=0x100)["vpn"].tolist()
+    [261]
+    """
 
     first: int
     nr_pages: int

@@ -44,6 +44,7 @@ class LoadJob:
 
     ``work_ns`` is the work of a thread: what it does in that time while all its memory is local
     (at the default prices, faults apart); 0: without end.  ``duration_ns`` ends a run in any case.
+    ``start``, ``place``, ``args``, ``sched`` and the rest are what ``numab compare`` takes.
     """
 
     load: str
@@ -339,7 +340,15 @@ def run_started(
 
 
 def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
-    """Run one job; see :func:`numab.engine.replay` for the rest."""
+    """Run one job; ``progress(share done)`` is called now and then.  Same job, same bits.
+
+    >>> job = LoadJob("numa02", "2s", threads=16, pages=256, policy="off", work_ns=10**9)
+    >>> result = run_load(job)
+    >>> result.finished, result.elapsed_ns / 1e9, result.local_share_parts[-1]
+    (True, 1.004, 1.0)
+
+    Raises InvalidArgument, OutOfMemory or TopologyError for a job that makes no sense.
+    """
     started = start_load(job)
     machine, samples, parts = started.machine, Samples(), Parts()
     shares = Shares(machine)

@@ -33,7 +33,14 @@ ROWS_FROM = "numab.rows(), dtype numa_core.ROW"
 
 
 class Task(Part, TaskCalls, TaskFiles):
-    """A thread of control on one CPU."""
+    """A thread of control on one CPU; tasks are made by ``machine.process`` and :meth:`clone`.
+
+    >>> from numab import Machine
+    >>> main = Machine("2s").process(cpu=0).main
+    >>> other = main.clone(cpu=8)
+    >>> other.tid, other.info().nid
+    (2, 1)
+    """
 
     @property
     def tid(self) -> int:
@@ -289,7 +296,8 @@ class Task(Part, TaskCalls, TaskFiles):
         """What it does next: the steps of :mod:`numab.program`, their pages counted from
         ``base_vpn``; at the end, runs stop with ``feed``.
 
-        ``mutator``: it stands still while a step of its process has stopped the world.
+        ``mutator``: it stands still while a step of its process has stopped the world.  See
+        :mod:`numab.program` for an example.
         """
         table = step_rows(steps, whole("base_vpn", base_vpn, U64))
         c = ffi.from_buffer("struct numab_step[]", table)

@@ -30,7 +30,12 @@ GROUPS = {
 @dataclass(frozen=True)
 class Sample:
     """``now_ns``; by node id: resident ``pages`` of the load, and (local, all) ``accesses`` made
-    from it since the sample before."""
+    from it since the sample before.
+
+    >>> made = record(LoadJob("private", "2s", 2, 64, "off", duration_ns=40_000_000))
+    >>> made.samples[-1].pages
+    (32, 32)
+    """
 
     now_ns: int
     pages: tuple[int, ...]
@@ -43,6 +48,10 @@ class Recording:
 
     ``tasks``: process id by task id; ``cpus``: node by CPU; ``start_cpus``: where tasks began;
     ``nids``: all nodes, those without CPUs too.
+
+    >>> made = record(LoadJob("private", "2s", 2, 64, "off", duration_ns=40_000_000))
+    >>> made.start_cpus, made.cpus[8], made.nids
+    ({1: 0, 2: 8}, 1, (0, 1))
     """
 
     load: str

@@ -102,7 +102,14 @@ def _counters(recording: Recording) -> list[dict[str, Any]]:
 
 
 def chrome_trace(recording: Recording) -> dict[str, Any]:
-    """The trace, ready for JSON."""
+    """The trace, ready for JSON.
+
+    >>> from numab.synthetic import LoadJob
+    >>> from numab.tracing import record
+    >>> made = record(LoadJob("private", "2s", 2, 64, "off", duration_ns=40_000_000))
+    >>> [e["args"]["name"] for e in chrome_trace(made)["traceEvents"] if e["ph"] == "M"][:3]
+    ['CPUs', 'nodes', 'CPU 0 (node 0)']
+    """
     names, slices, told = kind_names(), _Slices(recording), []
     for e in recording.events:
         kind = names[int(e["kind"])]

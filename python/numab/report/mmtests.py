@@ -122,7 +122,13 @@ def _spread(row: _Row, columns: Mapping[str, Sequence[LoadResult]]) -> list[str]
 
 
 def mmtests_rows(columns: Mapping[str, Sequence[LoadResult]]) -> dict[str, dict[str, list[float]]]:
-    """Row, column, and the value of each run (None-valued rows are left out): ready for JSON."""
+    """Row, column, and the value of each run: ready for JSON, without rows that a kernel lacks.
+
+    >>> from numab.synthetic import LoadJob, run_load
+    >>> job = LoadJob("private", "2s", 2, 64, "off", work_ns=10**8)
+    >>> mmtests_rows({"off": [run_load(job)]})["Elapsed"]
+    {'off': [0.104]}
+    """
     out: dict[str, dict[str, list[float]]] = {}
     for row in (*TIMES, *VMSTAT, *MODEL):
         found = {name: _values(row, runs) for name, runs in columns.items()}
@@ -136,6 +142,12 @@ def mmtests_table(columns: Mapping[str, Sequence[LoadResult]]) -> str:
 
     With several runs a row whose value differs among them is followed by its spread, the largest
     less the smallest.
+
+    >>> from numab.synthetic import LoadJob, run_load
+    >>> runs = {p: [run_load(LoadJob("private", "2s", 2, 64, p, work_ns=10**8))]
+    ...         for p in ("off", "moron")}
+    >>> print(mmtests_table(runs).splitlines()[3])
+    Elapsed                            0.10 (  0.00%)     0.10 (  0.00%)
     """
     lines: list[tuple[str, list[str]]] = [("", list(columns))]
     for block in (TIMES, VMSTAT, MODEL):

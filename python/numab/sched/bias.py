@@ -46,7 +46,14 @@ def check_numa_busiest_group(lb: Any) -> bool:
 
 
 class PullBias:
-    """The bias on a machine; it holds while NUMA_HOMENODE_PULL_BIAS does."""
+    """The bias on a machine; it holds while NUMA_HOMENODE_PULL_BIAS does.
+
+    >>> from numab import Machine
+    >>> from numa_core import ffi
+    >>> m = Machine("2s", sched="2012", tunables={"numa_homenode_pull_bias": 0})
+    >>> PullBias(m._h).answer(ffi.new("struct numab_lb *"))
+    0
+    """
 
     def __init__(self, handle: Handle) -> None:
         self._machine = handle.m

@@ -40,6 +40,10 @@ class Group:
 
     ``cpus`` ascend; ``mask``: those of them that may balance for the group (they have a domain
     of this level); ``power``: compute power of them all, SCHED_POWER_SCALE a core.
+
+    >>> package = build_domains(Topology.load("2s"))[0][-1].ring.groups[1]
+    >>> package.cpus, package.power, package.capacity, package.balance_cpu
+    ((8, 9, 10, 11, 12, 13, 14, 15), 8192, 8, 8)
     """
 
     cpus: tuple[int, ...]
@@ -137,7 +141,11 @@ class Domain:
 
     ``level`` counts from 0, the nearest.  ``groups`` yields the ring from the CPU's own group on;
     ``local`` are the indices in ``ring`` of the groups that hold the CPU (overlapping groups
-    may be several).  Mutable are ``balance_interval`` (ms) and ``nr_balance_failed``.
+    may be several).  It never changes: how its balancing goes is kept in the core.
+
+    >>> top = build_domains(Topology.load("2s"))[9][-1]
+    >>> top, top.level, [group.cpus[0] for group in top.groups]
+    (<Domain NUMA of CPU 9: 16 CPUs>, 2, [8, 0])
     """
 
     __slots__ = ("child", "cpu", "first", "kind", "level", "local", "ring", "span")
@@ -251,6 +259,9 @@ def cpu_powers(topology: Topology) -> npt.NDArray[np.int64]:
     """Compute power by CPU id, int64: 1024, or a thread's part of SMT_GAIN; 0: no such CPU.
 
     Source: default_scale_smt_power.  Frequency and real-time load play no part.
+
+    >>> cpu_powers(Topology.load("2s-smt"))[:2].tolist()
+    [589, 589]
     """
     powers = np.zeros(topology.cpus[-1] + 1, np.int64)
     for cpu, span in _levels(topology)[0].span.items():

@@ -21,6 +21,12 @@ def find_idlest_group(
 
     It will unless its load exceeds that by half of what imbalance_pct is over 100.  ``load``: by
     CPU id, 1024 a task of nice 0; groups without a CPU in ``allowed`` are passed over.
+
+    >>> from numab import Topology
+    >>> from numab.sched import build_domains
+    >>> top = build_domains(Topology.load("2s"))[0][-1]
+    >>> find_idlest_group(top, [1024] + [0] * 15, 0, range(16)).cpus[0]
+    8
     """
     here, least, idlest = 0, -1, None
     for group in domain.groups:
@@ -37,7 +43,11 @@ def find_idlest_group(
 
 
 def find_idlest_cpu(group: Group, load: Sequence[int], allowed: Container[int]) -> int:
-    """Its first CPU with the least load, of those in ``allowed``."""
+    """Its first CPU with the least load, of those in ``allowed`` (at least one of them must be).
+
+    >>> find_idlest_cpu(Group((0, 1, 2), frozenset((0, 1, 2)), 3072), [1024, 0, 0], range(3))
+    1
+    """
     return min((c for c in group.cpus if c in allowed), key=lambda c: (int(load[c]), c))
 
 

@@ -39,6 +39,14 @@ def set_domain(handle: Handle, domain: Domain, cpu_power: Any, flags: int = 0) -
     as the handle.  ``flags``: NUMAB_SD_* bits beyond those of the domain.
 
     Raises InvalidArgument for what the core refuses.
+
+    >>> from numab import Machine
+    >>> m = Machine("2s")
+    >>> power = ffi.new("uint32_t[]", cpu_powers(m.topology).tolist())
+    >>> domains = m._h.keep("domains", build_domains(m.topology))
+    >>> for chain in domains.values():
+    ...     for domain in chain[:-1]:  # nothing is balanced between nodes
+    ...         set_domain(m._h, domain, power)
     """
     kind, c = domain.kind, ffi.new("struct numab_domain *")
     span = _words(domain.span, (len(cpu_power) + 63) // 64)

@@ -58,7 +58,13 @@ def _check_name(name: str) -> None:
 
 
 def default_threads(name: str, nodes: int, cores: int, cpus: int) -> int:
-    """Threads that the load of that name has on a machine of so many nodes, cores and CPUs."""
+    """Threads that the load of that name has on a machine of so many nodes, cores and CPUs.
+
+    >>> default_threads("numa02", 2, 16, 32), default_threads("numa02_smt", 2, 16, 32)
+    (32, 16)
+
+    Raises InvalidArgument: an unknown name (the nearest is suggested).
+    """
     _check_name(name)
     return LOADS[name][1](nodes, cores, cpus)
 

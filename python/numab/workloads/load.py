@@ -22,6 +22,10 @@ class Size:
 
     ``threads`` in all; ``pages`` of memory in all; ``touches`` of its steady state that each thread
     makes, 0: for ever; ``seed`` for loads that toss a coin; ``args``: options of its own.
+
+    >>> from numab.workloads import numa02
+    >>> numa02(Size(threads=2, pages=100)).processes
+    (100,)
     """
 
     threads: int
@@ -33,7 +37,11 @@ class Size:
 
 @dataclass(frozen=True)
 class Share:
-    """Parts ``first .. first + nr - 1`` of ``of`` equal parts of the machine."""
+    """Parts ``first .. first + nr - 1`` of ``of`` equal parts of the machine.
+
+    >>> Share(1, 1, 2)  # the second half of its nodes
+    Share(first=1, nr=1, of=2)
+    """
 
     first: int = 0
     nr: int = 1
@@ -42,7 +50,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Range:
-    """Pages of a process that belong to a share of the machine when a bound is run."""
+    """``nr_pages`` from page ``first`` on of a process (by its place in ``Load.processes``), which
+    belong to a share of the machine when a bound is run (hard_bind, inverse_bind).
+
+    >>> from numab.workloads import load_named
+    >>> load_named("numa02", 2, 100).ranges[1]
+    Range(process=0, first=50, nr_pages=50, share=Share(first=1, nr=1, of=2))
+    """
 
     process: int
     first: int
@@ -53,7 +67,11 @@ class Range:
 @dataclass(frozen=True)
 class Phase:
     """A program, under a memory policy: ``bind`` to that one of the nodes with memory (0 the
-    first), None: no policy."""
+    first), None: no policy.
+
+    >>> Phase((Touch("sweep", 0, 16, touches=16),), bind=1).bind  # written on the second node
+    1
+    """
 
     steps: tuple[Step, ...]
     bind: int | None = None
@@ -65,6 +83,10 @@ class Thread:
 
     ``background``: the load is over without it.  ``mutator``: stands still while the world is
     stopped.  ``cpu``: where it is pinned, None: anywhere.
+
+    >>> thread = Thread(0, (Phase((Touch("sweep", 0, 16), Repeat(0))),))
+    >>> [touch.nr_pages for touch in thread.steady]
+    [16]
     """
 
     process: int
@@ -83,7 +105,13 @@ class Thread:
 @dataclass(frozen=True)
 class Load:
     """All of it: ``processes`` in pages, each with ``shared`` pages, the same in all, before its
-    own; threads in the order in which they are made."""
+    own; threads in the order in which they are made.
+
+    >>> from numab.workloads import load_named
+    >>> load = load_named("numa01", 4, 1000)
+    >>> load.pages, len(load.threads)
+    (1000, 4)
+    """
 
     name: str
     processes: tuple[int, ...]
