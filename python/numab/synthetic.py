@@ -14,7 +14,7 @@ import numpy as np
 
 from numa_core.errors import InvalidArgument, OutOfMemory
 
-from .arguments import U64, flag, whole
+from .arguments import flag, whole
 from .bounds import BOUNDS, bound_cpus, check_run_policy, memory_nodes_of
 from .engine import (
     BEST_STATIC, COUNT, DURATION, NS_PER_S, Parts, Progress, Result, Shares, run_until, summary,
@@ -24,6 +24,7 @@ from .placement import FIRST_TOUCH, check_start, cpus_for_threads, start_nids
 from .policies import Policy
 from .process import Process
 from .samples import PARTS, Samples
+from .started import BASE_VPN, StartedLoad
 from .task import Task
 from .topology import Topology
 from .tunables import TUNABLES
@@ -32,7 +33,6 @@ from .workloads.load import PAGE_LINES
 
 __all__ = ["LoadJob", "LoadResult", "StartedLoad", "run_load", "run_started", "start_load"]
 
-BASE_VPN = 0x10000
 PAGE_BYTES = 4096
 SAMPLES_A_PART = 10
 WORK_SAMPLES = 200  # while the work would last, were all of it local
@@ -86,82 +86,6 @@ class LoadResult(Result):
     local_share_ends_ns: tuple[int, ...] = ()
     local_share_parts: tuple[float, ...] = ()
     tasks: tuple[dict[str, int], ...] = ()
-
-
-@dataclass
-class StartedLoad:
-    """A machine that is fed and ready to run, and how far its tasks have come, by tid."""
-
-    machine: Machine
-    load: Load
-    seed: int
-    processes: list[Process]
-    threads: dict[int, Thread]
-    best_share: float
-    begun: dict[int, int] = field(default_factory=dict)
-    bound: str | None = None
-    tasks: dict[int, dict[str, int]] = field(default_factory=dict)
-    gone: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._number = {tid: i for i, tid in enumerate(self.threads)}
-        self._alive = [0] * len(self.processes)
-        for thread in self.threads.values():
-            self._alive[thread.process] += 1
-        self._to_do = sum(not thread.background for thread in self.threads.values())
-
-    def feed(self, tid: int) -> bool:
-        """The task's next phase; False: it has none."""
-        thread, k = self.threads[tid], self.begun.get(tid, 0)
-        if k == len(thread.phases):
-            return False
-        task, phase = self.machine.task(tid), thread.phases[k]
-        if not self.bound:
-            if phase.bind is not None:
-                nids = self.machine.topology.memory_nodes
-                task.set_policy("bind", nodes=[nids[phase.bind]])
-            elif k and thread.phases[k - 1].bind is not None:
-                task.set_policy("none")
-        task.feed_program(
-            phase.steps, base_vpn=BASE_VPN, mutator=thread.mutator,
-            seed=(self.seed * 65537 + self._number[tid]) & U64[1],
-        )
-        self.begun[tid] = k + 1
-        return True
-
-    def note(self, tid: int) -> None:
-        """Keep a task's times."""
-        info = self.machine.task(tid).info()
-        used = info.sum_exec_ns + info.debt_ps // 1000
-        system = info.sys_ps // 1000
-        self.tasks[tid] = {
-            "tid": tid, "pid": info.pid, "user_ns": used - system, "system_ns": system,
-            "accesses_local": info.accesses_local, "accesses_remote": info.accesses_remote,
-        }
-
-    def end(self, tid: int) -> bool:
-        """A task is through; True: so is the load."""
-        thread = self.threads[tid]
-        self.note(tid)
-        self._to_do -= not thread.background
-        if not self._to_do:
-            return True
-        self._alive[thread.process] -= 1
-        if not self._alive[thread.process]:  # its memory goes with it
-            for nid, n in enumerate(self.processes[thread.process].node_pages().tolist()):
-                self.gone[nid] = self.gone.get(nid, 0) + n
-        self.machine.task(tid).exit()
-        return False
-
-    def passes(self) -> int:
-        """Scan passes complete over every living address space."""
-        alive = {self.threads[t].process: t for t in self.threads if t not in self.tasks}
-        infos = [self.machine.task(t).info() for t in alive.values()]
-        return min((i.mm_numa_scan_seq for i in infos), default=0)
-
-    def living(self) -> list[Process]:
-        """Processes that have a task left."""
-        return [p for i, p in enumerate(self.processes) if self._alive[i]]
 
 
 def _use(load: Load, process: int, nids: list[int], nr_ids: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ LAYERS = [
     {"procfs", "syscalls"},
     {"process", "task"},
     {"machine"},
-    {"placement", "bounds", "samples", "explanation", "libnuma", "recordings"},
+    {"placement", "bounds", "samples", "started", "explanation", "libnuma", "recordings"},
     {"engine"},
     {"history", "synthetic"},
     {"tracing"},

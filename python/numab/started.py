@@ -1,0 +1,91 @@
+"""A load on its machine: what its tasks do next, what is noted of them, and when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .arguments import U64
+from .machine import Machine
+from .process import Process
+from .workloads import Load, Thread
+
+__all__ = ["BASE_VPN", "StartedLoad"]
+
+#: Where the memory of every process begins.
+BASE_VPN = 0x10000
+
+
+@dataclass
+class StartedLoad:
+    """A machine that is fed and ready to run, and how far its tasks have come, by tid."""
+
+    machine: Machine
+    load: Load
+    seed: int
+    processes: list[Process]
+    threads: dict[int, Thread]
+    best_share: float
+    begun: dict[int, int] = field(default_factory=dict)
+    bound: str | None = None
+    tasks: dict[int, dict[str, int]] = field(default_factory=dict)
+    gone: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._number = {tid: i for i, tid in enumerate(self.threads)}
+        self._alive = [0] * len(self.processes)
+        for thread in self.threads.values():
+            self._alive[thread.process] += 1
+        self._to_do = sum(not thread.background for thread in self.threads.values())
+
+    def feed(self, tid: int) -> bool:
+        """The task's next phase; False: it has none."""
+        thread, k = self.threads[tid], self.begun.get(tid, 0)
+        if k == len(thread.phases):
+            return False
+        task, phase = self.machine.task(tid), thread.phases[k]
+        if not self.bound:
+            if phase.bind is not None:
+                nids = self.machine.topology.memory_nodes
+                task.set_policy("bind", nodes=[nids[phase.bind]])
+            elif k and thread.phases[k - 1].bind is not None:
+                task.set_policy("none")
+        task.feed_program(
+            phase.steps, base_vpn=BASE_VPN, mutator=thread.mutator,
+            seed=(self.seed * 65537 + self._number[tid]) & U64[1],
+        )
+        self.begun[tid] = k + 1
+        return True
+
+    def note(self, tid: int) -> None:
+        """Keep a task's times."""
+        info = self.machine.task(tid).info()
+        used = info.sum_exec_ns + info.debt_ps // 1000
+        system = info.sys_ps // 1000
+        self.tasks[tid] = {
+            "tid": tid, "pid": info.pid, "user_ns": used - system, "system_ns": system,
+            "accesses_local": info.accesses_local, "accesses_remote": info.accesses_remote,
+        }
+
+    def end(self, tid: int) -> bool:
+        """A task is through; True: so is the load."""
+        thread = self.threads[tid]
+        self.note(tid)
+        self._to_do -= not thread.background
+        if not self._to_do:
+            return True
+        self._alive[thread.process] -= 1
+        if not self._alive[thread.process]:  # its memory goes with it
+            for nid, n in enumerate(self.processes[thread.process].node_pages().tolist()):
+                self.gone[nid] = self.gone.get(nid, 0) + n
+        self.machine.task(tid).exit()
+        return False
+
+    def passes(self) -> int:
+        """Scan passes complete over every living address space."""
+        alive = {self.threads[t].process: t for t in self.threads if t not in self.tasks}
+        infos = [self.machine.task(t).info() for t in alive.values()]
+        return min((i.mm_numa_scan_seq for i in infos), default=0)
+
+    def living(self) -> list[Process]:
+        """Processes that have a task left."""
+        return [p for i, p in enumerate(self.processes) if self._alive[i]]
