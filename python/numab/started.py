@@ -1,12 +1,18 @@
-"""A load on its machine: what its tasks do next, what is noted of them, and when it is over."""
+"""A load on its machine: what its tasks do next, what is noted of them, and when it is over.
+
+Some loads are looked at each second, as ``perf bench numa mem`` looks at itself: has each process
+come together on one node, and is it time to disturb the first thread?
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from .arguments import U64
+from .engine import NS_PER_S, run_until
 from .machine import Machine
 from .process import Process
+from .values import Stop
 from .workloads import Load, Thread
 
 __all__ = ["BASE_VPN", "StartedLoad"]
@@ -17,7 +23,11 @@ BASE_VPN = 0x10000
 
 @dataclass
 class StartedLoad:
-    """A machine that is fed and ready to run, and how far its tasks have come, by tid."""
+    """A machine that is fed and ready to run, and how far its tasks have come, by tid.
+
+    ``duration_ns``: when the run ends, at the latest.  ``converged_ns``: when each process was
+    first on one node, 0: never yet.
+    """
 
     machine: Machine
     load: Load
@@ -25,10 +35,13 @@ class StartedLoad:
     processes: list[Process]
     threads: dict[int, Thread]
     best_share: float
+    duration_ns: int
+    work_ns: int
     begun: dict[int, int] = field(default_factory=dict)
     bound: str | None = None
     tasks: dict[int, dict[str, int]] = field(default_factory=dict)
     gone: dict[int, int] = field(default_factory=dict)
+    converged_ns: int = 0
 
     def __post_init__(self) -> None:
         self._number = {tid: i for i, tid in enumerate(self.threads)}
@@ -36,6 +49,9 @@ class StartedLoad:
         for thread in self.threads.values():
             self._alive[thread.process] += 1
         self._to_do = sum(not thread.background for thread in self.threads.values())
+        self._last_nid: dict[int, int] = {}  # of those that have ended
+        watched = self.load.convergence or self.load.perturb_s
+        self._next_look_ns = NS_PER_S if watched else U64[1]
 
     def feed(self, tid: int) -> bool:
         """The task's next phase; False: it has none."""
@@ -70,6 +86,7 @@ class StartedLoad:
         """A task is through; True: so is the load."""
         thread = self.threads[tid]
         self.note(tid)
+        self._last_nid[tid] = self.machine.task(tid).info().nid
         self._to_do -= not thread.background
         if not self._to_do:
             return True
@@ -79,6 +96,45 @@ class StartedLoad:
                 self.gone[nid] = self.gone.get(nid, 0) + n
         self.machine.task(tid).exit()
         return False
+
+    def run(self, until_ns: int) -> Stop:
+        """Run on; a load that is looked at is run second by second, and stops with ``converged``
+        when that ends it."""
+        while True:
+            look_ns = self._next_look_ns
+            stop = run_until(self.machine, min(until_ns, look_ns))
+            if stop.why == "until" and look_ns <= until_ns:
+                self._next_look_ns += NS_PER_S
+                self._disturb(look_ns // NS_PER_S)
+                if self._look(look_ns):
+                    return Stop("converged", 0, 0)
+            if stop.why != "until" or look_ns > until_ns:
+                return stop
+
+    def _disturb(self, second: int) -> None:
+        """Move the first thread into the other half of the machine; it may leave at once."""
+        first = next(iter(self.threads))
+        if not self.load.perturb_s or second % self.load.perturb_s or first in self._last_nid:
+            return
+        task, cpus = self.machine.task(first), self.machine.topology.cpus
+        before, other = task.affinity, cpus.index(task.info().cpu) < len(cpus) // 2
+        task.set_affinity([cpus[-1 if other else 0]])
+        task.set_affinity(before)
+
+    def _look(self, now_ns: int) -> bool:
+        """Has each process come together, once all its threads are at their loops?  True: and that
+        ends the load."""
+        if any(n < len(self.threads[tid].phases) for tid, n in self.begun.items()):
+            return False
+        nids: list[set[int]] = [set() for _ in self.processes]
+        for tid, thread in self.threads.items():
+            gone = self._last_nid.get(tid)
+            nids[thread.process].add(self.machine.task(tid).info().nid if gone is None else gone)
+        if any(len(where) > 1 for where in nids):
+            self.converged_ns = 0
+            return False
+        self.converged_ns = self.converged_ns or now_ns
+        return self.load.until_converged
 
     def passes(self) -> int:
         """Scan passes complete over every living address space."""

@@ -72,12 +72,14 @@ class LoadResult(Result):
     ``user_ns``, ``system_ns``: over all tasks, accesses and the rest; ``elapsed_ns`` to the end of
     the work (or of the run); ``cpu_percent`` of one CPU.  ``local_share``: of the accesses, by
     pass of the scanner over all address spaces; ``local_share_parts``: by equal parts of the run.
-    ``finished``: the work was done.
+    ``finished``: the work was done.  ``converged_ns``: since when each process has been on one node
+    (0: it is not), None: nobody looked.
     """
 
     load: str = ""
     seed: int = 0
     finished: bool = False
+    converged_ns: int | None = None
     elapsed_ns: int = 0
     user_ns: int = 0
     system_ns: int = 0
@@ -146,9 +148,10 @@ def _cpus(job: LoadJob, load: Load, topology: Topology, bound: str | None) -> li
         return bound_cpus(load, topology)
     cpus = cpus_for_threads(job.place, [1.0] * len(load.threads), topology)
     for i, thread in enumerate(load.threads):
-        if thread.cpu is not None:
-            topology.node_of_cpu(thread.cpu)  # says that there is no such CPU
-            cpus[i] = thread.cpu
+        for cpu in thread.cpus:
+            topology.node_of_cpu(cpu)  # says that there is no such CPU
+        if thread.cpus and cpus[i] not in thread.cpus:
+            cpus[i] = thread.cpus[0]
     return cpus
 
 
@@ -196,10 +199,27 @@ def _make_tasks(
     return [processes[i] for i in range(len(load.processes))], threads
 
 
+def as_load_says(job: LoadJob, load: Load) -> LoadJob:
+    """The job under what the load's own options fix: when it ends, and huge pages.
+
+    >>> job = LoadJob("perf_bench_numa", "2s", 4, 1024, args="-s 20 --thp 1", work_ns=10**9)
+    >>> said = as_load_says(job, load_named(job.load, job.threads, job.pages, args=job.args))
+    >>> said.duration_ns, said.work_ns, said.thp
+    (20000000000, 0, True)
+    """
+    if load.duration_ns:
+        job = replace(job, duration_ns=min(job.duration_ns, load.duration_ns), work_ns=0)
+    return job if load.thp is None else replace(job, thp=load.thp)
+
+
 def start_load(job: LoadJob) -> StartedLoad:
     """Everything up to the first tick."""
     whole("duration_ns", job.duration_ns, DURATION)
     work = whole("work_ns", job.work_ns, COUNT)
+    touches = max(work * 1000 // _touch_ps(), 1) if work else 0
+    load = load_named(job.load, job.threads, job.pages, touches=touches, seed=job.seed,
+                      args=job.args)
+    job = as_load_says(job, load)
     topology = job.machine if isinstance(job.machine, Topology) else Topology.load(job.machine)
     bound = job.policy if job.policy in BOUNDS else None
     if isinstance(job.policy, str):
@@ -210,13 +230,10 @@ def start_load(job: LoadJob) -> StartedLoad:
                                            **job.tunables},
         **({"sched": job.sched} if job.sched else {}),
     )
-    touches = max(work * 1000 // _touch_ps(), 1) if work else 0
-    load = load_named(job.load, job.threads, job.pages, touches=touches, seed=job.seed,
-                      args=job.args)
     _check_size(job, load, topology)
     cpus = _cpus(job, load, topology, bound)
     nids = [topology.node_of_cpu(cpu) for cpu in cpus]
-    pin: list[list[int] | None] = [None if t.cpu is None else [t.cpu] for t in load.threads]
+    pin: list[list[int] | None] = [list(t.cpus) or None for t in load.threads]
     if bound:
         pin = [list(topology.node(nid).cpus) for nid in nids]
     processes, threads = _make_tasks(machine, load, cpus, pin)
@@ -224,7 +241,8 @@ def start_load(job: LoadJob) -> StartedLoad:
         _bind_pages(load, bound, topology, processes)
         job = replace(job, start=FIRST_TOUCH)
     best = _place_pages(job, machine, load, processes, nids)
-    started = StartedLoad(machine, load, job.seed, processes, threads, best, bound=bound)
+    started = StartedLoad(machine, load, job.seed, processes, threads, best, job.duration_ns,
+                          job.work_ns, bound=bound)
     for tid in threads:
         started.feed(tid)
     return started
@@ -236,31 +254,30 @@ def _touch_ps() -> int:
 
 
 def run_started(
-    started: StartedLoad, job: LoadJob, on_sample: Callable[[int, bool], None],
+    started: StartedLoad, on_sample: Callable[[int, bool], None],
     on_ring: Callable[[], None] = lambda: None,
-) -> bool:
-    """Run to the end of the work, or of the time; was it the work's?
+) -> str:
+    """Run to the end, and say of what: ``feed``, the work; ``converged``; ``until``, the time.
 
     ``on_sample(k, last)`` is called at the end of the k-th sample; ``on_ring()`` has to drain a
     ring of events that is full.
     """
-    machine, k = started.machine, 0
-    steps, every = PARTS * SAMPLES_A_PART, max(job.work_ns // WORK_SAMPLES, machine.tick_ns)
+    k, work_ns, end_ns = 0, started.work_ns, started.duration_ns
+    steps, every = PARTS * SAMPLES_A_PART, max(work_ns // WORK_SAMPLES, started.machine.tick_ns)
     while True:
         k += 1
-        until = k * every if job.work_ns else job.duration_ns * k // steps
-        until = min(until, job.duration_ns)
-        stop = run_until(machine, until)
+        until = min(k * every if work_ns else end_ns * k // steps, end_ns)
+        stop = started.run(until)
         while stop.why != "until":
             if stop.why == "ring":
                 on_ring()
-            elif not started.feed(stop.tid) and started.end(stop.tid):
+            elif stop.why == "converged" or (not started.feed(stop.tid) and started.end(stop.tid)):
                 on_sample(k, True)
-                return True
-            stop = run_until(machine, until)
-        on_sample(k, until == job.duration_ns)
-        if until == job.duration_ns:
-            return False
+                return stop.why
+            stop = started.run(until)
+        on_sample(k, until == end_ns)
+        if until == end_ns:
+            return stop.why
 
 
 def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
@@ -281,11 +298,11 @@ def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
         shares.since()
         samples.add(machine.now_ns, shares.total, started.passes())
         if progress and (last or k % SAMPLES_A_PART == 0):
-            done = k / WORK_SAMPLES if job.work_ns else k / (PARTS * SAMPLES_A_PART)
+            done = k / WORK_SAMPLES if started.work_ns else k / (PARTS * SAMPLES_A_PART)
             progress(1.0 if last else min(done, 0.99))
 
-    finished = run_started(started, job, sample)
-    elapsed = machine.now_ns + (machine.tick_ns if finished else 0)
+    why = run_started(started, sample)
+    elapsed = machine.now_ns + (machine.tick_ns if why == "feed" else 0)  # within a tick
     for tid in started.threads:
         if tid not in started.tasks:
             started.note(tid)
@@ -302,7 +319,8 @@ def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
     values: dict[str, Any] = {f: getattr(plain, f) for f in plain.__dataclass_fields__}
     return LoadResult(**{
         **values, "node_pages": node_pages, "pages": sum(node_pages.values()), "load": job.load,
-        "seed": job.seed, "finished": finished, "elapsed_ns": elapsed, "user_ns": user,
+        "seed": job.seed, "finished": why != "until", "elapsed_ns": elapsed,
+        "converged_ns": started.converged_ns if started.load.convergence else None, "user_ns": user,
         "system_ns": system, "cpu_percent": 100 * (user + system) / elapsed if elapsed else 0.0,
         "local_share": tuple(by_pass), "local_share_ends_ns": tuple(ends),
         "local_share_parts": tuple(

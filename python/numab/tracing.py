@@ -122,7 +122,7 @@ def record(job: LoadJob, groups: Iterable[str] = ("sched", "migrate", "scan")) -
         sampler.take()
 
     sampler.take()
-    finished = run_started(started, job, sample, drain)
+    finished = run_started(started, sample, drain) != "until"
     drain()
     events = np.concatenate(chunks)
     return Recording(

@@ -62,7 +62,22 @@ def test_for_a_time_instead_of_work(numab):
 def test_perf_takes_its_own_options(numab):
     ran = numab("compare", "perf_bench_numa", "--machine", "2s", "--args", "-p 2 -t 2 -P 1 -l 3",
                 "--policies", "off")
-    assert ran.code == 0 and "Elapsed" in ran.out
+    assert ran.code == 0 and "Elapsed" in ran.out and "converged" not in ran.out
+    assert ran.out.startswith("perf_bench_numa (4 threads, 3M, 3 loops) on 2s")
+
+
+def test_a_line_of_perfs_own_test_suite(numab):
+    """« 2x1-convergence», smaller: two processes of a thread each, placed on two nodes."""
+    ran = numab("compare", "perf_bench_numa", "--machine", "2s", "--policies", "off,home_node",
+                "--args", "-p 2 -t 1 -P 1 -s 100 -zZ0qcm --thp -1", "--json", "out.json")
+    assert ran.code == 0 and "(2 threads, 3M, for 100s, until it converges)" in ran.out
+    assert [line.split()[3:] for line in ran.out.splitlines()
+            if line.startswith("runs that converged")] == [["100", "%", "100", "%"]]
+    with open("out.json", encoding="utf-8") as f:
+        made = json.load(f)
+    assert (made["duration_ns"], made["work_ns"], made["thp"]) == (100 * 10**9, 0, False)
+    assert [(run["converged_ns"], run["elapsed_ns"], run["finished"]) for run in made["runs"]] == [
+        (10**9, 10**9, True)] * 2
 
 
 @pytest.mark.parametrize("words, said", [
@@ -77,7 +92,7 @@ def test_perf_takes_its_own_options(numab):
     (("numa01", "--work", "0s"), "duration '0s'"),
     (("numa01", "--args", "-p 2"), "permitted: perf_bench_numa's"),
     (("perf_bench_numa", "--args", "-M 0,5"), "memory node 5; 2s has 2 nodes"),
-    (("perf_bench_numa", "--args", "-L 5"), "under a lock"),
+    (("perf_bench_numa", "--args", "-q -a"), "one at a time"),
     (("numa02", "--machine", "numa:1 core:4 pu:1 mem:1GiB", "--policies", "inverse_bind"),
      "nodes with CPUs and memory: 1, permitted: 2 and more"),
 ])

@@ -159,9 +159,80 @@ def test_shared_memory_is_mapped_once():
     assert result.accesses == (768 + 2 * 2 * 512) * 64
 
 
+def cpus_of(started):
+    return [started.machine.task(t).info().cpu for t in started.threads]
+
+
 def test_threads_that_are_pinned():
     started = start_load(LoadJob("perf_bench_numa", "2s", 3, 512, args="-t 3 -C 9,3"))
-    assert [started.machine.task(t).info().cpu for t in started.threads] == [9, 3, 1]
+    assert cpus_of(started) == [9, 3, 1]
+    started = start_load(LoadJob("perf_bench_numa", "2s", 3, 512, args="-t 3 -C 4_4,8_4"))
+    assert cpus_of(started) == [4, 8, 1]                # placed on 0, 8 and 1
+    assert [started.machine.task(t).affinity for t in started.threads] == [
+        (4, 5, 6, 7), (8, 9, 10, 11), tuple(range(16))]
+
+
+def looked_at(args, **words):
+    return start_load(LoadJob("perf_bench_numa", "2s", 2, 512, "off",
+                              **{"args": "-P 1 " + args, "duration_ns": 10**10, **words}))
+
+
+def run_on(started, until_s):
+    """Run, feed and end; why it stopped, ``feed``: the load is over."""
+    stop = started.run(until_s * 10**9)
+    while stop.why == "feed" and (started.feed(stop.tid) or not started.end(stop.tid)):
+        stop = started.run(until_s * 10**9)
+    return stop.why
+
+
+def test_the_first_thread_is_disturbed():
+    """Every second to the last CPU of 16, and from the other half to the first; nobody balances."""
+    started, seen = looked_at("-t 2 -x 2"), []
+    for second in range(1, 7):
+        assert run_on(started, second) == "until"
+        seen.append(cpus_of(started))
+    assert seen == [[0, 8], [15, 8], [15, 8], [0, 8], [0, 8], [15, 8]]
+
+
+def test_who_is_pinned_comes_back_at_once():
+    started = looked_at("-t 2 -x 1 -C 3_2")
+    assert run_on(started, 3) == "until"
+    assert cpus_of(started) == [3, 8]
+    assert started.machine.task(1).affinity == (3, 4)
+
+
+@pytest.mark.parametrize("args, place, why, converged", [
+    ("-t 2 -m", "spread", "until", 0), ("-t 2 -m", "pack", "converged", 1),
+    ("-t 2 -c", "pack", "until", 1), ("-p 2 -t 1 -m", "spread", "converged", 1),
+    ("-p 2 -t 1 -m", "pack", "converged", 1), ("-p 2 -t 2 -m", "spread", "until", 0),
+])
+def test_convergence_is_all_threads_of_each_process_on_one_node(args, place, why, converged):
+    started = looked_at(args, place=place)
+    assert run_on(started, 2) == why
+    assert started.converged_ns == converged * 10**9
+    assert started.machine.now_ns == (1 if why == "converged" else 2) * 10**9
+
+
+def test_convergence_waits_for_the_loops_and_can_be_lost():
+    """The first thread writes 256 pages, 64 accesses each, of 125 us: 2.05 s."""
+    slow = {"latency_local_ps": 125_000_000}
+    started = looked_at("-t 2 -m -G 0", place="pack", tunables=slow)
+    assert run_on(started, 2) == "until" and not started.converged_ns
+    assert run_on(started, 4) == "converged" and started.converged_ns == 3 * 10**9
+    started = looked_at("-t 2 -c", place="pack")
+    assert run_on(started, 1) == "until" and started.converged_ns == 10**9
+    started.machine.task(2).set_affinity([8])
+    assert run_on(started, 2) == "until" and started.converged_ns == 0
+
+
+def test_a_thread_that_has_ended_stays_where_it_was():
+    """One loop takes it from 4.1 to 8.2 s; on the other node the second one needs 8.6 s for it."""
+    slow = {"latency_local_ps": 250_000_000}
+    started = looked_at("-t 2 -c -l 1 -G 0 -C 0,8", tunables=slow, duration_ns=10**11)
+    assert run_on(started, 9) == "until" and list(started.tasks) == [1]
+    assert started.converged_ns == 0
+    started.machine.task(2).set_affinity([1])
+    assert run_on(started, 10) == "until" and started.converged_ns == 10 * 10**9
 
 
 @pytest.mark.parametrize("words, said", [

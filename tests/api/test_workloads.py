@@ -162,7 +162,7 @@ def written(first, n):
 
 def test_perf_writes_all_memory_before_its_loops():
     """Global memory once, then each process's, then each thread's: 256, 512 and 256 pages."""
-    load = perf("-p 2 -t 2 -G 1 -P 2 -T 1")
+    load = perf("-p 2 -t 2 -G 1 -P 2 -T 1 --no-serialize-startup")
     assert [[p.steps for p in t.phases[:-1]] for t in load.threads] == [
         [(written(0, 256),), (Barrier(0, 2), written(256, 512)),
          (Barrier(2, 2), written(768, 256))],
@@ -172,15 +172,17 @@ def test_perf_writes_all_memory_before_its_loops():
     ]
     alone = perf("-p 1 -t 1 -P 1 -G 0").threads[0].phases[:-1]
     assert [p.steps for p in alone] == [(written(0, 256),)]
-    assert [len(t.phases) for t in perf("-p 2 -t 2 -T 1 --no-init_random").threads] == [1] * 4
-    assert [len(t.phases) for t in perf("-p 1 -t 2 -G 0 -T 1").threads] == [2, 2]
+    assert [len(t.phases) for t in perf("-p 2 -t 2 -T 1 --no-init_random").threads] == [2] * 4
+    assert [len(t.phases) for t in perf("-p 1 -t 2 -G 0 -T 1").threads] == [3, 3]
 
 
 @pytest.mark.parametrize("args, count", [("-p 2 -t 3", 6), ("-p 1 -t 2 -I", 2)])
 def test_perf_starts_all_loops_at_once(args, count):
-    for thread in perf(args + " -S").threads:
+    """perf's init_params: startup is serialized until that is taken back."""
+    for thread in (*perf(args).threads, *perf(args + " -S").threads):
         assert thread.phases[-2].steps == (Barrier(1, count),)
-    assert all(Barrier(1, count) not in p.steps for t in perf(args).threads for p in t.phases)
+    not_at_once = perf(args + " --no-serialize-startup").threads
+    assert all(Barrier(1, count) not in p.steps for t in not_at_once for p in t.phases)
     assert len(perf("-p 1 -t 1 -P 1 -S --no-init_random").threads[0].phases) == 1
 
 
@@ -198,11 +200,15 @@ def test_perf_has_a_megabyte_of_global_memory():
 
 
 @pytest.mark.parametrize("text, cpus", [
-    ("3", [3]), ("3,1", [3, 1]), ("4-6", [4, 5, 6]), ("0x2,5", [0, 0, 5]), ("0-6#3", [0, 3, 6]),
-    ("0-2#2x2", [0, 0, 2, 2]), ("7-7", [7]),
+    ("3", ["3"]), ("3,1", ["3", "1"]), ("4-6", ["4", "5", "6"]), ("0x2,5", ["0", "0", "5"]),
+    ("0-6#3", ["0", "3", "6"]), ("0-2#2x2", ["0", "0", "2", "2"]), ("7-7", ["7"]),
+    ("8_4,12_4", ["8 9 10 11", "12 13 14 15"]), ("0_2-4#2,5", ["0 1", "2 3", "4 5", "5"]),
+    ("1_2x2", ["1 2", "1 2"]),
 ])
 def test_perf_lists_of_cpus(text, cpus):
-    assert [t.cpu for t in perf(f"-t 8 -C {text}").threads] == cpus + [None] * (8 - len(cpus))
+    """8_4-16#4 is 8_4,12_4,16_4, and 8_4 the four CPUs from 8 on."""
+    made = [" ".join(map(str, t.cpus)) for t in perf(f"-t 8 -C {text}").threads]
+    assert made == cpus + [""] * (8 - len(cpus))
 
 
 @pytest.mark.parametrize("args, binds", [
@@ -211,23 +217,23 @@ def test_perf_lists_of_cpus(text, cpus):
     ("-T 1", [[None, 1, 1], [0, 0], [1, 1]]),      # the main process is not bound
     ("-T 1 -0", [[0, 0, None], [0, None], [0, None]]),
     ("-G 1 -0", [[0, 0, 1], [0, 0], [0, 1]]),      # of the main process there is nothing to restore
-    ("-P 1 -S -0 --no-init_random", [[0, 1], [0, 0], [0, None]]),
+    ("-P 1 -0 --no-init_random", [[1], [0], [None]]),
 ])
 def test_perf_binds_the_first_threads(args, binds):
-    load = perf(args + " -t 3 -C 4,6-7 -M 1,0")
-    assert [t.cpu for t in load.threads] == [4, 6, 7]
+    load = perf(args + " --no-serialize-startup -t 3 -C 4,6-7 -M 1,0")
+    assert [t.cpus for t in load.threads] == [(4,), (6,), (7,)]
     assert [[p.bind for p in t.phases] for t in load.threads] == binds
 
 
 @pytest.mark.parametrize("args, said", [
     ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-G 0 -P 0", "no memory"),
     ("-t 40000 -p 2", "permitted: 1..65536 in all"), ("-p x", "'x', permitted 0.."),
-    ("-s 5", "-s: use --duration"), ("-H 1", "use --thp"), ("-L 4", "under a lock"),
-    ("--mb_proc_locked=4", "under a lock"), ("-x 1", "perturbation"),
-    ("-zZ0qcm", "-m: a run does not end"), ("-a", "one at a time"), ("--frob", "permitted: -p -t"),
-    ("-s5", "-s: use --duration"), ("--thp -1", "--thp: use --thp"), ("-u", "sleeps"),
+    ("-L 4", "under a lock"), ("--mb_proc_locked=4", "under a lock"), ("-u", "sleeps"),
+    ("-a", "one at a time"), ("--frob", "permitted: -p -t"), ("-s -5", "-s -5, permitted: 0 and"),
+    ("-H x", "'x', permitted: a whole number"), ("--thp -x", "'-x', permitted"), ("-x", "expected"),
     ("-C 4-2", "'4-2', permitted: such as"), ("-P 99999999", "'99999999', permitted"),
-    ("-C 4_2", "'4_2', permitted: such as"), ("-C 0#0", "'0#0'"), ("-M 1x0", "'1x0'"),
+    ("-C 4_0", "'4_0', permitted: such as"), ("-C 0#0", "'0#0'"), ("-M 1x0", "'1x0'"),
+    ("-M 4_2", "'4_2', permitted: no width"), ("-C 0_65537", "'0_65537', permitted"),
     ("-C 0x70000", "'0x70000', permitted: such as"), ("-C ,", "',', permitted: such as"),
     ("-p -1", "-p -1, permitted: 0 and more"), ("-M -1", "-M -1, permitted"),
     ("-t 1 -C 0,99", "-C names 2 for 1 threads, permitted: one a thread"),
@@ -238,6 +244,24 @@ def test_perf_binds_the_first_threads(args, binds):
 def test_perf_options_that_are_refused(args, said):
     with pytest.raises(InvalidArgument, match=said):
         perf(args)
+
+
+@pytest.mark.parametrize("args, end", [
+    ("", ("", 0, None, 0, False, False)), ("-l 40", ("40 loops", 0, None, 0, False, False)),
+    ("-s 20 -zZ0q --thp 1", ("for 20s", 20 * 10**9, True, 0, False, False)),
+    ("-s100 -zZ0qcm --thp -1", ("for 100s, until it converges", 10**11, False, 0, True, True)),
+    ("-c -x 2 -H 0", ("", 0, None, 2, True, False)), ("-m -H+1", ("until it converges", 0, True, 0,
+                                                                True, True)),
+])
+def test_perf_says_when_it_ends(args, end):
+    load = perf(args)
+    assert (load.amount, load.duration_ns, load.thp, load.perturb_s, load.convergence,
+            load.until_converged) == end
+
+
+def test_perf_with_seconds_runs_until_they_are_over():
+    assert perf("-s 1 -G 0 -P 1", touches=1000).threads[0].phases[-1].steps[-1] == Repeat(0)
+    assert perf("-s 1 -l 3 -G 0 -P 1").threads[0].phases[-1].steps[-1] == Repeat(0, 2)
 
 
 def test_perf_is_the_load_of_that_name():

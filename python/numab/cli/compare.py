@@ -29,9 +29,9 @@ from ..placement import FIRST_TOUCH, check_start
 from ..policies import POLICIES
 from ..report import mmtests_rows, mmtests_table, runs_json, write_json
 from ..report.text import check_writable
-from ..synthetic import LoadJob, LoadResult, run_load
+from ..synthetic import LoadJob, LoadResult, as_load_says, run_load
 from ..topology import Topology
-from ..workloads import LOADS, THREADS_MAX, load_named
+from ..workloads import LOADS, THREADS_MAX, Load, load_named
 from .options import (
     add_run_options, add_sched_option, duration_ns, integer, load_machine, progress_bar, sched,
     size_pages, threads_for, tunables,
@@ -69,18 +69,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_load_options(parser)
 
 
-def load_job(args: argparse.Namespace, topology: Topology) -> LoadJob:
-    """The job that the options describe, its policy left open; checks the load's words."""
+def load_job(args: argparse.Namespace, topology: Topology) -> tuple[LoadJob, Load]:
+    """The job that the options describe, its policy left open, and its load."""
     threads, pages = threads_for(args, topology), size_pages(args.memory)
-    load_named(args.load, threads, pages, args=args.args)
+    load = load_named(args.load, threads, pages, args=args.args)
     start = check_start(args.start, topology) if args.start else FIRST_TOUCH
-    return LoadJob(
+    job = LoadJob(
         args.load, topology, threads, pages, args=args.args, start=start, place=args.place,
         work_ns=0 if args.duration else duration_ns(args.work),
         duration_ns=duration_ns(args.duration) if args.duration else FOR_EVER_NS,
         hz=args.hz, seed=args.seed, thp=args.thp, as_posted=args.as_posted,
         tunables=tunables(args), sched=sched(args),
     )
+    return as_load_says(job, load), load
+
+
+def _what(args: argparse.Namespace, load: Load) -> str:
+    """The load in words, by its own options where it has some."""
+    threads = sum(not thread.background for thread in load.threads)
+    memory = f"{load.pages * 4096 >> 20}M" if args.args else args.memory
+    amount = load.amount or f"{args.work} of work a thread"
+    if args.duration:
+        amount = f"for {args.duration}" + (f", {load.amount}" if load.amount else "")
+    return f"{args.load} ({threads} threads, {memory}, {amount})"
 
 
 def _policies(text: str) -> list[str]:
@@ -97,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         check_writable(args.json)
     names = _policies(args.policies)
     topology = load_machine(args.machine)
-    job = load_job(args, topology)
+    job, load = load_job(args, topology)
     jobs = [dataclasses.replace(job, policy=name, seed=(args.seed + k) % 2**64)
             for name in names for k in range(args.runs)]
     results = run_jobs(run_load, jobs, workers=args.workers, progress=progress_bar(),
@@ -109,16 +120,16 @@ def run(args: argparse.Namespace) -> int:
         about = {
             "load": args.load, "threads": job.threads, "pages": job.pages, "args": args.args,
             "machine": topology.name, "place": args.place, "start": job.start,
-            "work_ns": job.work_ns, "duration_ns": job.duration_ns if args.duration else None,
+            "work_ns": job.work_ns,
+            "duration_ns": job.duration_ns if job.duration_ns < FOR_EVER_NS else None,
             "tunables": dict(job.tunables), "hz": args.hz, "seed": args.seed,
-            "nr_runs": args.runs, "thp": args.thp, "as_posted": args.as_posted,
+            "nr_runs": args.runs, "thp": job.thp, "as_posted": args.as_posted,
             "sched": sched(args),
         }
         write_json(args.json, runs_json(results, rows=mmtests_rows(columns), **about))
         print(f"numab: wrote {args.json}", file=sys.stderr)
-    amount = f"for {args.duration}" if args.duration else f"{args.work} of work a thread"
-    print(f"{args.load} ({job.threads} threads, {args.memory}, {amount}) on {topology.name}: "
-          f"{topology.describe()}; {args.runs} run{'s' if args.runs > 1 else ''} of each")
+    print(f"{_what(args, load)} on {topology.name}: {topology.describe()}; "
+          f"{args.runs} run{'s' if args.runs > 1 else ''} of each")
     print()
     print(mmtests_table(columns), end="")
     return 0

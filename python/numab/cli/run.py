@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 
 from ..policies import POLICIES
-from ..synthetic import LoadJob, run_load
+from ..synthetic import LoadJob, as_load_says, run_load
 from ..workloads import LOADS, THREADS_MAX, load_named
 from .side_by_side import side_by_side
 from .options import (
@@ -54,18 +54,18 @@ def run(args: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     topology = load_machine(args.machine)
     threads, pages = threads_for(args, topology), size_pages(args.memory)
-    load_named(args.load, threads, pages, args=args.args)
-    job = LoadJob(
+    load = load_named(args.load, threads, pages, args=args.args)
+    job = as_load_says(LoadJob(
         args.load, topology, threads, pages, args=args.args, place=args.place,
         duration_ns=duration_ns(args.duration), hz=args.hz, seed=args.seed, thp=args.thp,
         as_posted=args.as_posted, tunables=tunables(args), sched=sched(args),
-    )
+    ), load)
     about = {
         "what": f"{args.load} ({threads} threads, {args.memory})", "load": args.load,
         "threads": threads, "pages": pages, "args": args.args,
         "machine": topology.name, "place": args.place,
         "duration_ns": job.duration_ns, "tunables": dict(job.tunables), "hz": args.hz,
-        "seed": args.seed, "thp": args.thp, "as_posted": args.as_posted,
+        "seed": args.seed, "thp": job.thp, "as_posted": args.as_posted,
         "sched": sched(args),
     }
     return side_by_side(args, job, run_load, topology, unit="part", about=about)

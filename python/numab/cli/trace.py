@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     groups = [word.strip() for word in args.events.split(",") if word.strip()]
     if not groups:
         raise InvalidArgument(f"--events {shown(args.events)}, permitted: {', '.join(GROUPS)}")
-    job = dataclasses.replace(load_job(args, load_machine(args.machine)), policy=policy)
+    job = dataclasses.replace(load_job(args, load_machine(args.machine))[0], policy=policy)
     recording = record(job, groups)
     if args.format == "chrome":
         write_text(args.out, json.dumps(chrome_trace(recording), allow_nan=False) + "\n")

@@ -38,6 +38,10 @@ def _huge(r: LoadResult) -> float:
     return float(r.vmstat.get("numa_huge_pte_updates", 0))
 
 
+def _converged(r: LoadResult) -> float | None:
+    return None if r.converged_ns is None else 100.0 * (r.converged_ns > 0)
+
+
 @dataclass(frozen=True)
 class _Row:
     label: str
@@ -45,6 +49,7 @@ class _Row:
     digits: int = 0
     gain: bool = False
     unit: str = ""
+    optional: bool = False  # left out when no run has it
 
 
 #: Rows with a gain: less is better in all four, as mmtests counts.
@@ -74,6 +79,7 @@ MODEL = (
     _Row("local share, first part", lambda r: 100 * r.local_share_parts[0], 2, unit=" %"),
     _Row("local share, last part", lambda r: 100 * r.local_share_parts[-1], 2, unit=" %"),
     _Row("scan passes", lambda r: float(r.scan_passes)),
+    _Row("runs that converged", _converged, unit=" %", optional=True),
 )
 
 
@@ -154,7 +160,10 @@ def mmtests_table(columns: Mapping[str, Sequence[LoadResult]]) -> str:
         if block is not TIMES:
             lines.append(("", [""] * len(columns)))
         for row in block:
-            lines.append((row.label, _cells(row, columns)))
+            cells = _cells(row, columns)
+            if row.optional and set(cells) == {"absent"}:
+                continue
+            lines.append((row.label, cells))
             spread = _spread(row, columns)
             if any(spread):
                 lines.append(("  spread", spread))

@@ -82,7 +82,7 @@ class Thread:
     """A thread of ``process``; its first is the process's main one.
 
     ``background``: the load is over without it.  ``mutator``: stands still while the world is
-    stopped.  ``cpu``: where it is pinned, None: anywhere.
+    stopped.  ``cpus``: where it is pinned, none: anywhere.
 
     >>> thread = Thread(0, (Phase((Touch("sweep", 0, 16), Repeat(0))),))
     >>> [touch.nr_pages for touch in thread.steady]
@@ -94,7 +94,7 @@ class Thread:
     share: Share = field(default_factory=Share)
     background: bool = False
     mutator: bool = False
-    cpu: int | None = None
+    cpus: tuple[int, ...] = ()
 
     @property
     def steady(self) -> tuple[Touch, ...]:
@@ -107,6 +107,11 @@ class Load:
     """All of it: ``processes`` in pages, each with ``shared`` pages, the same in all, before its
     own; threads in the order in which they are made.
 
+    What its own options fix: ``amount`` of work, in words; ``duration_ns`` after which it ends (0:
+    never); ``thp`` (None: as the machine has it); every ``perturb_s`` seconds its first thread is
+    moved to the machine's other half (0: never); ``convergence`` is looked for, each second: all
+    threads of each process on one node, with ``until_converged`` the load's end.
+
     >>> from numab.workloads import load_named
     >>> load = load_named("numa01", 4, 1000)
     >>> load.pages, len(load.threads)
@@ -118,6 +123,12 @@ class Load:
     threads: tuple[Thread, ...]
     ranges: tuple[Range, ...] = ()
     shared: int = 0
+    amount: str = ""
+    duration_ns: int = 0
+    thp: bool | None = None
+    perturb_s: int = 0
+    convergence: bool = False
+    until_converged: bool = False
 
     @property
     def pages(self) -> int:

@@ -5,21 +5,25 @@
   -p N  processes                      -G MB  global memory, shared by all processes (1)
   -t N  threads a process              -P MB  memory of a process, used by all its threads
   -l N  loops                          -T MB  memory of a thread
+  -s N  seconds                        -H N   above 0 huge pages, below none
   -R, -W, -Z  reads, writes, memset    -r     random pages instead of sweeps
-  -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight times 1)
-  -0  initialise on the first node         -S     no loops until all have initialised
+  -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight times 1);
+                     of CPUs also 8_4 (any of the four from 8 on)
+  -0  initialise on the first node     -S     no loops until all have initialised
+  -m  end when converged: each process, with all its threads, is on one node; -c  only look for it
+  -x N  every N seconds the first thread is moved to the machine's other half
 
-As with perf, -R, -W, -B, -r and -I are on unless a --no-... takes them back: what is read is also
-written, in random order (--no-data_writes, --no-data_rand_walk), and all memory is written before
-the loops (--no-init_random): the global memory by the first thread, that of a process by its first
-thread, then each thread's by itself.  Who has no node of -M has the one of its process's first
-thread.  -p, -t and, when no memory is given, its size are the run's --threads and --memory.
+As with perf, -R, -W, -B, -r, -I and -S are on unless a --no-... takes them back: what is read is
+also written, in random order (--no-data_writes, --no-data_rand_walk), and all memory is written
+before the loops (--no-init_random): the global memory by the first thread, that of a process by its
+first thread, then each thread's by itself.  Who has no node of -M has the one of its process's
+first thread.  What is not given is the run's: -p, -t and, without any memory, its size are its
+--threads and --memory, and it ends by its --work or --duration (perf: after 5 s).
 
 Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes the
 same touches: a page has no direction here.  -z does nothing (nor does it in perf, which reads only
--I).  -c, -d and -q only say what perf prints.  -s is --duration, -H is --thp; these are refused, as
-are -m (a run that ends when it has converged), -a (all of perf's runs), -L (memory under a lock),
--x (perturbation) and -u (sleeps), which are not modelled.
+-I).  -d and -q only say what perf prints.  Refused are -a (all of perf's runs), -L (memory under a
+lock) and -u (sleeps under it), which are not modelled.
 """
 
 from __future__ import annotations
@@ -39,24 +43,28 @@ from .load import PAGE_LINES, Load, Phase, Range, Share, Size, Thread, again
 MB_PAGES = 256
 MANY = 1 << 20
 LIST_MAX = 65536
-_IDS = re.compile(r"(\d{1,7})(?:-(\d{1,7}))?(?:#(\d{1,7}))?(?:x(\d{1,7}))?", re.ASCII)
+_IDS = re.compile(r"(\d{1,7})(?:_(\d{1,7}))?(?:-(\d{1,7}))?(?:#(\d{1,7}))?(?:x(\d{1,7}))?",
+                  re.ASCII)
 _SIZES = ("mb_global", "mb_proc", "mb_thread")
 _SWITCHES = {
     "R": "data_reads", "W": "data_writes", "B": "data_backwards", "Z": "data_zero_memset",
     "r": "data_rand_walk", "z": "init_zero", "I": "init_random", "0": "init_cpu0",
-    "S": "serialize-startup", "c": "show_convergence", "d": "show_details", "q": "quiet",
+    "S": "serialize-startup", "c": "show_convergence", "m": "measure_convergence",
+    "d": "show_details", "q": "quiet",
 }
-_ON = {"data_reads", "data_writes", "data_backwards", "data_rand_walk", "init_random"}
+_ON = {"data_reads", "data_writes", "data_backwards", "data_rand_walk", "init_random",
+       "serialize-startup"}
+_NUMBERS = {
+    "p": "nr_proc", "t": "nr_threads", "G": "mb_global", "P": "mb_proc", "T": "mb_thread",
+    "l": "nr_loops", "s": "nr_secs", "x": "perturb_secs",
+}
 _NOT_HERE = {
-    ("-s", "--nr_secs"): "use --duration", ("-H", "--thp"): "use --thp",
     ("-L", "--mb_proc_locked"): "memory under a lock is not modelled",
-    ("-x", "--perturb_secs"): "perturbation is not modelled",
-    ("-u", "--usleep"): "sleeps between loops are not modelled",
-    ("-m", "--measure_convergence"): "a run does not end when it has converged",
+    ("-u", "--usleep"): "sleeps under a lock are not modelled",
     ("-a", "--all"): "run one at a time",
 }
 _AT_GLOBAL, _AT_START, _AT_PROCESS = range(3)  # barriers; those of processes from the last on
-_PERMITTED = "permitted: -p -t -G -P -T -l -R -W -B -Z -r -z -I -0 -S -c -d -q -C -M"
+_PERMITTED = "permitted: -p -t -G -P -T -l -s -x -R -W -B -Z -r -z -I -0 -S -m -c -d -q -H -C -M"
 
 
 class _Options(argparse.ArgumentParser):
@@ -77,42 +85,59 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _list(text: str) -> list[int]:
-    """``0,2,4-7``, ``0-6#2``: every second of them, ``1x8``: eight times."""
-    out: list[int] = []
+def _sign(text: str) -> int:
+    if not re.fullmatch("[-+]?[0-9]{1,7}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: a whole number")
+    return int(text)
+
+
+def _cpus(text: str) -> list[tuple[int, ...]]:
+    """``0,2,4-7``, ``0-6#2``: every second of them, ``1x8``: eight times, ``8_4``: 8 to 11."""
+    out: list[tuple[int, ...]] = []
     for word in text.split(","):
         found = _IDS.fullmatch(word)
-        first, last, step, times = (int(part or 1) for part in found.groups()) if found else [0] * 4
-        if found and not found[2]:
+        first, width, last, step, times = (
+            (int(part or 1) for part in found.groups()) if found else [0] * 5)
+        if found and not found[3]:
             last = first
         ids = range(first, last + 1, max(step, 1))
-        if not step or not times or not ids or len(out) + len(ids) * times > LIST_MAX:
+        if not (step and times and ids and 0 < width <= LIST_MAX // (len(ids) * times + len(out))):
             raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: such as 0,2,4-7, 0-6#2, "
-                                             "1x8")
-        out += [i for i in ids for _ in range(times)]
+                                             "1x8, of CPUs 8_4")
+        out += [tuple(range(i, i + width)) for i in ids for _ in range(times)]
     return out
+
+
+def _nodes(text: str) -> list[int]:
+    """The same without widths."""
+    if "_" in text:
+        raise argparse.ArgumentTypeError(f"{shown(text)}, permitted: no width (_) of nodes")
+    return [ids[0] for ids in _cpus(text)]
 
 
 def _parsed(args: str) -> Any:
     parser = _Options(prog="perf_bench_numa", add_help=False, allow_abbrev=False)
-    for short, name in (("p", "nr_proc"), ("t", "nr_threads"), ("G", "mb_global"),
-                        ("P", "mb_proc"), ("T", "mb_thread"), ("l", "nr_loops")):
+    for short, name in _NUMBERS.items():
         parser.add_argument(f"-{short}", f"--{name}", dest=name, type=_number)
     for short, name in _SWITCHES.items():
         dest = name.replace("-", "_")
         parser.add_argument(f"-{short}", f"--{name}", dest=dest, action="store_true",
                             default=name in _ON)
         parser.add_argument(f"--no-{name}", dest=dest, action="store_false")
-    parser.add_argument("-C", "--cpus", dest="cpus", type=_list, default=[])
-    parser.add_argument("-M", "--memnodes", dest="memnodes", type=_list, default=[])
+    parser.add_argument("-C", "--cpus", dest="cpus", type=_cpus, default=[])
+    parser.add_argument("-M", "--memnodes", dest="memnodes", type=_nodes, default=[])
+    parser.add_argument("-H", "--thp", dest="thp", type=_sign, default=0)
     for words, why in _NOT_HERE.items():
         parser.add_argument(*words, action=_Refuse, nargs="?", help=why)
     try:
         words = shlex.split(args)
     except ValueError as e:
         raise InvalidArgument(f"--args {shown(args)}: {e}, permitted: perf's options") from None
+    for i in range(len(words) - 1, 0, -1):
+        if words[i - 1] in ("-H", "--thp"):  # argparse would take -1 for an option
+            words[i - 1:i + 1] = [f"--thp={words[i]}"]
     for option, word in zip(words, words[1:]):
-        if re.fullmatch("-[0-9]+", word) and int(word) and option not in ("-H", "--thp"):
+        if re.fullmatch("-[0-9]+", word) and int(word):
             raise InvalidArgument(f"perf_bench_numa: {option} {word}, permitted: 0 and more")
     options = parser.parse_args(words)
     if not (options.data_reads or options.data_writes or options.data_zero_memset):
@@ -217,12 +242,28 @@ class _Run:
             kind, permille, first, n, 0 if o.data_zero_memset else nr, of))
 
 
+def _end(options: Any) -> dict[str, Any]:
+    """When the load is over, and what is done each second."""
+    converge = options.measure_convergence
+    words = (f"{options.nr_loops} loops" * bool(options.nr_loops),
+             f"for {options.nr_secs}s" * bool(options.nr_secs), "until it converges" * converge)
+    return {
+        "amount": ", ".join(word for word in words if word),
+        "duration_ns": options.nr_secs * 10**9 if options.nr_secs else 0,
+        "thp": options.thp > 0 if options.thp else None,
+        "perturb_s": options.perturb_secs or 0,
+        "convergence": converge or options.show_convergence, "until_converged": converge,
+    }
+
+
 def perf_bench_numa(size: Size) -> Load:
     """The load; ``size`` gives what its options leave open (then all memory is per process)."""
     options = _parsed(size.args)
     run = _Run(options, *_areas(options, size))
     per_loop = run.shared + run.own + run.each
-    loops = options.nr_loops or (-(-size.touches // per_loop) if size.touches else None)
+    loops = options.nr_loops or None
+    if not loops and size.touches and not options.nr_secs:
+        loops = -(-size.touches // per_loop)
     threads, ranges = [], []
     for process in range(run.nr_proc):
         ranges.append(Range(process, run.shared, run.own, Share(process, 1, run.nr_proc)))
@@ -232,8 +273,8 @@ def perf_bench_numa(size: Size) -> Load:
             steps = (*run.loop(process, i), *again(0, loops))
             threads.append(Thread(
                 process, (*run.start(process, i), Phase(steps, bind=run.node(process, i))), share,
-                cpu=options.cpus[nr] if nr < len(options.cpus) else None,
+                cpus=options.cpus[nr] if nr < len(options.cpus) else (),
             ))
             ranges.append(Range(process, run.first(i), run.each, share))
     return Load("perf_bench_numa", (run.own + run.each * run.nr_threads,) * run.nr_proc,
-                tuple(threads), tuple(r for r in ranges if r.nr_pages), run.shared)
+                tuple(threads), tuple(r for r in ranges if r.nr_pages), run.shared, **_end(options))
