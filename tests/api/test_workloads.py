@@ -228,7 +228,7 @@ def test_perf_binds_the_first_threads(args, binds):
 @pytest.mark.parametrize("args, said", [
     ("-p 0", "-p 0, permitted: at least one"), ("-t 0", "-t 0"), ("-G 0 -P 0", "no memory"),
     ("-t 40000 -p 2", "permitted: 1..65536 in all"), ("-p x", "'x', permitted 0.."),
-    ("-L 4", "under a lock"), ("--mb_proc_locked=4", "under a lock"), ("-u", "sleeps"),
+    ("-L 4", "locks shorter"), ("--mb_proc_locked=4", "locks shorter"), ("-u", "sleeps"),
     ("-a", "one at a time"), ("--frob", "permitted: -p -t"), ("-s -5", "-s -5, permitted: 0 and"),
     ("-H x", "'x', permitted: a whole number"), ("--thp -x", "'-x', permitted"), ("-x", "expected"),
     ("-C 4-2", "'4-2', permitted: such as"), ("-P 99999999", "'99999999', permitted"),

@@ -23,7 +23,8 @@ first thread.  What is not given is the run's: -p, -t and, without any memory, i
 Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes the
 same touches: a page has no direction here.  -z does nothing (nor does it in perf, which reads only
 -I).  -d and -q only say what perf prints.  Refused are -a (all of perf's runs), -L (memory under a
-lock) and -u (sleeps under it), which are not modelled.
+lock) and -u (sleeps under it): CPUs have their ticks one after the other, and a lock that is held
+for less than a tick would keep nobody out.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ _NUMBERS = {
     "l": "nr_loops", "s": "nr_secs", "x": "perturb_secs",
 }
 _NOT_HERE = {
-    ("-L", "--mb_proc_locked"): "memory under a lock is not modelled",
-    ("-u", "--usleep"): "sleeps under a lock are not modelled",
+    ("-L", "--mb_proc_locked"): "locks shorter than a tick are not modelled",
+    ("-u", "--usleep"): "sleeps under a lock, and locks shorter than a tick, are not modelled",
     ("-a", "--all"): "run one at a time",
 }
 _AT_GLOBAL, _AT_START, _AT_PROCESS = range(3)  # barriers; those of processes from the last on
