@@ -6,12 +6,13 @@ whose pages belong to nobody (uniform, pingpong, phases) run alike under both.
 
   numab compare numa01_threadlocal --machine 2s --policies off,moron,home_node,hard_bind
   numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40" --machine 4s --runs 3
+  numab compare perf_bench_numa --args "-p 4 -t 1 -P 512 -s 100 -zZ0qcm" --machine 4s
 
 The work (--work) is what a thread does in that time while all its memory is local, faults apart;
 with --duration every load runs for that long instead.  --runs N repeats with seeds --seed,
 --seed + 1, ..., and shows the mean and the spread (largest less smallest).  The local share is that
-of all accesses, then of the first and of the last tenth of the run: when threads end at different
-times, only the slowest still work in the last one.
+of all accesses, then of the first and of the last twentieth of the run: when threads end at
+different times, only the slowest still work in the last one.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def add_load_options(parser: argparse.ArgumentParser, *, single: bool = False) -
     parser.add_argument("--memory", default="1G", metavar="SIZE",
                         help="memory of the load (default 1G)")
     parser.add_argument("--args", default="", metavar="OPTIONS",
-                        help="options of the load's own (perf_bench_numa has some)")
+                        help="perf_bench_numa: options of perf bench numa mem, see pydoc "
+                        "numab.workloads.perf_bench_numa")
     parser.add_argument("--work", default="60s", metavar="TIME",
                         help="work of a thread: what it does in TIME with local memory "
                         "(default 60s)")

@@ -41,7 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="256M", metavar="SIZE",
                         help="memory of the load (default 256M)")
     parser.add_argument("--args", default="", metavar="OPTIONS",
-                        help="options of the load's own (perf_bench_numa has some)")
+                        help="perf_bench_numa: options of perf bench numa mem, see pydoc "
+                        "numab.workloads.perf_bench_numa")
     parser.add_argument("--policy", "--policies", default="off,moron,home_node",
                         metavar="P,P,...",
                         help=f"of {', '.join(POLICIES)} (default off,moron,home_node)")

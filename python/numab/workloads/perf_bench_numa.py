@@ -1,31 +1,4 @@
-"""perf_bench_numa: ``perf bench numa mem`` with perf's own options.
-
-    numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40 --no-data_rand_walk" ...
-
-  -p N  processes                      -G MB  global memory, shared by all processes (1)
-  -t N  threads a process              -P MB  memory of a process, used by all its threads
-  -l N  loops                          -T MB  memory of a thread
-  -s N  seconds                        -H N   above 0 huge pages, below none
-  -R, -W, -Z  reads, writes, memset    -r     random pages instead of sweeps
-  -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight times 1);
-                     of CPUs also 8_4 (any of the four from 8 on)
-  -0  initialise on the first node     -S     no loops until all have initialised
-  -m  end when converged: each process, with all its threads, is on one node; -c  only look for it
-  -x N  every N seconds the first thread is moved to the machine's other half
-
-As with perf, -R, -W, -B, -r, -I and -S are on unless a --no-... takes them back: what is read is
-also written, in random order (--no-data_writes, --no-data_rand_walk), and all memory is written
-before the loops (--no-init_random): the global memory by the first thread, that of a process by its
-first thread, then each thread's by itself.  Who has no node of -M has the one of its process's
-first thread.  What is not given is the run's: -p, -t and, without any memory, its size are its
---threads and --memory, and it ends by its --work or --duration (perf: after 5 s).
-
-Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes the
-same touches: a page has no direction here.  -z does nothing (nor does it in perf, which reads only
--I).  -d and -q only say what perf prints.  Refused are -a (all of perf's runs), -L (memory under a
-lock) and -u (sleeps under it): CPUs have their ticks one after the other, and a lock that is held
-for less than a tick would keep nobody out.
-"""
+"""perf_bench_numa: ``perf bench numa mem`` with perf's own options."""
 
 from __future__ import annotations
 
@@ -258,7 +231,40 @@ def _end(options: Any) -> dict[str, Any]:
 
 
 def perf_bench_numa(size: Size) -> Load:
-    """The load; ``size`` gives what its options leave open (then all memory is per process)."""
+    """``perf bench numa mem`` with perf's own options, as ``size.args``.
+
+        numab compare perf_bench_numa --args "-p 2 -t 8 -P 512 -l 40 --no-data_rand_walk" ...
+
+      -p N  processes                      -G MB  global memory, shared by all processes (1)
+      -t N  threads a process              -P MB  memory of a process, used by all its threads
+      -l N  loops                          -T MB  memory of a thread
+      -s N  seconds                        -H N   above 0 huge pages, below none
+      -R, -W, -Z  reads, writes, memset    -r     random pages instead of sweeps
+      -C CPUs, -M NODES  for the first threads: 0,2 or 4-7, 0-6#2 (every second), 1x8 (eight
+                         times 1); of CPUs also 8_4 (any of the four from 8 on)
+      -0  initialise on the first node     -S     no loops until all have initialised
+      -m  end when converged: each process, with all its threads, is on one node; -c  only look
+      -x N  every N seconds the first thread is moved to the machine's other half
+
+    As with perf, -R, -W, -B, -r, -I and -S are on unless a --no-... takes them back: what is read
+    is also written, in random order (--no-data_writes, --no-data_rand_walk), and all memory is
+    written before the loops (--no-init_random): the global memory by the first thread, that of a
+    process by its first thread, then each thread's by itself.  Who has no node of -M has the one of
+    its process's first thread.  What is not given is the run's: -p, -t and, without any memory, its
+    size are its --threads and --memory, and it ends by its --work or --duration (perf: after 5 s).
+
+    Each loop a thread goes over the global memory, its process's and its own.  -B (backwards) makes
+    the same touches: a page has no direction here.  -z does nothing (nor does it in perf, which
+    reads only -I).  -d and -q only say what perf prints.  Refused are -a (all of perf's runs), -L
+    (memory under a lock) and -u (sleeps under it): CPUs have their ticks one after the other, and a
+    lock that is held for less than a tick would keep nobody out.
+
+    >>> load = perf_bench_numa(Size(1, 1, args="-p 2 -t 8 -P 512 -s 100 -zZ0qcm --thp 1"))
+    >>> len(load.threads), load.processes, load.amount
+    (16, (131072, 131072), 'for 100s, until it converges')
+
+    Raises InvalidArgument that names the option, and what is permitted.
+    """
     options = _parsed(size.args)
     run = _Run(options, *_areas(options, size))
     per_loop = run.shared + run.own + run.each
