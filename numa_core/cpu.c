@@ -497,6 +497,10 @@ struct task *pick_next_task(struct numab_machine *m, int cpu)
 	if (best)
 		best->slice_start_ps = best->sum_exec_ps;
 	if (q->last_ran != m->rqs[cpu].curr) {
+		struct task *before = q->last_ran ? m->ids[q->last_ran].task : NULL;
+
+		if (before)
+			before->nr_switches++;
 		m->rqs[cpu].nr_switches++;
 		sched_switch_event(m, cpu, q->last_ran, m->rqs[cpu].curr);
 		q->last_ran = m->rqs[cpu].curr;

@@ -293,6 +293,7 @@ struct task {
 	uint64_t vruntime_ps;
 	uint64_t slice_start_ps; /* sum_exec_ps when it was picked */
 	uint64_t last_ran_ns;
+	uint64_t nr_switches;
 	uint64_t acc_local, acc_remote;
 	uint64_t blocked_tick; /* waits for others in this tick (replay window), tick number + 1 */
 	struct cursor cur;

@@ -364,6 +364,7 @@ struct numab_task_info {
 	int32_t mm_first_nid;        /* node that the address space was seen on, -1: never scanned
 				      * for, -2: on a second one; see first_nid_gate */
 	int32_t reserved;
+	uint64_t nr_switches;        /* times that its CPU turned to somebody else, or idled */
 };
 int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_info *out);
 /* Run queues, an array by CPU id: the machine's own, read it any time.  Of the tasks with a home

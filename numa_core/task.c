@@ -304,6 +304,7 @@ int numab_task_info(const struct numab_machine *m, int tid, struct numab_task_in
 	out->wake_ns = t->state == TASK_ASLEEP ? t->wake_ns : 0;
 	out->mm_numa_next_reset = t->mm->numa_next_reset;
 	out->mm_first_nid = t->mm->first_nid;
+	out->nr_switches = t->nr_switches;
 	return 0;
 }
 

@@ -59,7 +59,8 @@ class Task(Part, TaskCalls, TaskFiles):
         end: home node (-1: none) and node of its CPU.
 
         Columns: R for the task that runs, name, tid, virtual run time (ms), switches, priority,
-        virtual run time again, run time and sleep (ms).  Switches and sleep are not kept: 0.
+        virtual run time again, run time and sleep (ms).  Sleep is not kept: 0, as without
+        CONFIG_SCHEDSTATS.
 
         >>> from numab import Machine
         >>> task = Machine("2s").process(cpu=8).main
@@ -73,7 +74,7 @@ class Task(Part, TaskCalls, TaskFiles):
             return f"{ns // 10**6:9d}.{ns % 10**6:06d}"
 
         runs = "R" if int(self.machine.rqs[t.cpu]["curr"]) == t.tid and t.queued else " "
-        return (f"{runs}{f'task-{t.tid}':>15} {t.tid:5d} {ms(t.vruntime_ns)} {0:9d} "
+        return (f"{runs}{f'task-{t.tid}':>15} {t.tid:5d} {ms(t.vruntime_ns)} {t.nr_switches:9d} "
                 f"{120 + t.nice:5d} {ms(t.vruntime_ns)} {ms(t.sum_exec_ns)} {ms(0)} "
                 f"{t.home_nid}/{t.nid}")
 

@@ -148,6 +148,7 @@ class TaskInfo:
     wake_ns: int
     mm_numa_next_reset: int
     mm_first_nid: int
+    nr_switches: int
 
 
 @dataclass(frozen=True)

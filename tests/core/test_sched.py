@@ -279,6 +279,23 @@ def test_switches():
     assert [(int(e["tid"]), int(e["aux"])) for e in w.m.drain()] == [
         (a, 0), (b, a), (a, b), (b, a), (0, b)]
     assert rq(w, 0, "nr_switches", "curr") == (5, 0)
+    assert (w.t.info().nr_switches, other.info().nr_switches) == (2, 2)
+    assert other.sched_debug().split()[3] == "2"
+
+
+def test_who_has_ended_is_switched_from_all_the_same():
+    w = World(policy="off", cpu_ps=1, latency_local_ps=999_999_999)
+    w.place(0, 0)
+    other = w.t.clone(0)
+    other.sleep()
+    for task in (w.t, other):
+        task.feed_pattern("sweep", VPN, 1, reads=1)
+    w.m.run(TICK)
+    w.t.exit()
+    other.wake()
+    w.m.run(2 * TICK)
+    assert rq(w, 0, "nr_switches", "curr") == (2, other.tid)
+    assert other.info().nr_switches == 0
 
 
 # ---- sched features ----
