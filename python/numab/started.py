@@ -136,6 +136,10 @@ class StartedLoad:
         self.converged_ns = self.converged_ns or now_ns
         return self.load.until_converged
 
+    def end_ns(self, why: str) -> int:
+        """When a run was over that has just ended so: the work (``feed``) ends within a tick."""
+        return self.machine.now_ns + (self.machine.tick_ns if why == "feed" else 0)
+
     def passes(self) -> int:
         """Scan passes complete over every living address space."""
         alive = {self.threads[t].process: t for t in self.threads if t not in self.tasks}

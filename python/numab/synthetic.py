@@ -302,7 +302,7 @@ def run_load(job: LoadJob, progress: Progress | None = None) -> LoadResult:
             progress(1.0 if last else min(done, 0.99))
 
     why = run_started(started, sample)
-    elapsed = machine.now_ns + (machine.tick_ns if why == "feed" else 0)  # within a tick
+    elapsed = started.end_ns(why)
     for tid in started.threads:
         if tid not in started.tasks:
             started.note(tid)

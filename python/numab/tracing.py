@@ -122,15 +122,15 @@ def record(job: LoadJob, groups: Iterable[str] = ("sched", "migrate", "scan")) -
         sampler.take()
 
     sampler.take()
-    finished = run_started(started, sample, drain) != "until"
+    why = run_started(started, sample, drain)
     drain()
     events = np.concatenate(chunks)
     return Recording(
         load=job.load, policy=machine.policy if started.bound is None else started.bound,
-        end_ns=machine.now_ns + (machine.tick_ns if finished else 0), tick_ns=machine.tick_ns,
+        end_ns=started.end_ns(why), tick_ns=machine.tick_ns,
         events=events[np.argsort(events["now_ns"], kind="stable")], samples=tuple(sampler.samples),
         tasks={tid: info.pid for tid, info in tasks.items()},
         cpus={cpu: machine.topology.node_of_cpu(cpu) for cpu in machine.topology.cpus},
-        start_cpus={tid: info.cpu for tid, info in tasks.items()}, finished=finished,
+        start_cpus={tid: info.cpu for tid, info in tasks.items()}, finished=why != "until",
         nids=machine.topology.nids,
     )

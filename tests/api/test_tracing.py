@@ -29,6 +29,12 @@ def test_recording_changes_nothing_and_loses_nothing():
     migrated = made.events[made.events["kind"] == NAMES.index("migrate")]
     assert (migrated["aux"] & np.uint64(0xFFFFFFFF)).sum() == plain.vmstat["pgmigrate_success"] > 0
     assert made.end_ns == plain.elapsed_ns and made.finished
+
+
+def test_a_recording_ends_when_its_load_has_converged():
+    job = LoadJob("perf_bench_numa", "2s", 2, 512, "off", args="-p 2 -t 1 -P 1 -s 9 -m")
+    made, plain = record(job), run_load(job)
+    assert made.end_ns == plain.elapsed_ns == plain.converged_ns == 10**9 and made.finished
     assert (np.diff(made.events["now_ns"].astype(np.int64)) >= 0).all()
     marked = made.events[made.events["kind"] == NAMES.index("scan")]["aux"].sum()
     assert marked == plain.vmstat["numa_pte_updates"]

@@ -247,9 +247,11 @@ def test_perf_options_that_are_refused(args, said):
 
 
 @pytest.mark.parametrize("args, end", [
-    ("", ("", 0, None, 0, False, False)), ("-l 40", ("40 loops", 0, None, 0, False, False)),
-    ("-s 20 -zZ0q --thp 1", ("for 20s", 20 * 10**9, True, 0, False, False)),
-    ("-s100 -zZ0qcm --thp -1", ("for 100s, until it converges", 10**11, False, 0, True, True)),
+    ("", ("", 0, None, 0, False, False)), ("-l 1", ("1 loop", 0, None, 0, False, False)),
+    ("-l 40 -m", ("40 loops, until it converges", 0, None, 0, True, True)),
+    ("-l 40", ("40 loops", 0, None, 0, False, False)),
+    ("-s 20 -zZ0q --thp 1", ("", 20 * 10**9, True, 0, False, False)),
+    ("-s100 -zZ0qcm --thp -1", ("until it converges", 10**11, False, 0, True, True)),
     ("-c -x 2 -H 0", ("", 0, None, 2, True, False)), ("-m -H+1", ("until it converges", 0, True, 0,
                                                                 True, True)),
 ])

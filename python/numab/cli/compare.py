@@ -90,9 +90,10 @@ def _what(args: argparse.Namespace, load: Load) -> str:
     """The load in words, by its own options where it has some."""
     threads = sum(not thread.background for thread in load.threads)
     memory = f"{load.pages * 4096 >> 20}M" if args.args else args.memory
-    amount = load.amount or f"{args.work} of work a thread"
-    if args.duration:
-        amount = f"for {args.duration}" + (f", {load.amount}" if load.amount else "")
+    time = f"for {args.duration}" if args.duration else ""
+    if load.duration_ns and not (time and duration_ns(args.duration) <= load.duration_ns):
+        time = f"for {load.duration_ns // 10**9}s"
+    amount = ", ".join(filter(None, (time, load.amount))) or f"{args.work} of work a thread"
     return f"{args.load} ({threads} threads, {memory}, {amount})"
 
 

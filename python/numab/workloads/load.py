@@ -107,10 +107,10 @@ class Load:
     """All of it: ``processes`` in pages, each with ``shared`` pages, the same in all, before its
     own; threads in the order in which they are made.
 
-    What its own options fix: ``amount`` of work, in words; ``duration_ns`` after which it ends (0:
-    never); ``thp`` (None: as the machine has it); every ``perturb_s`` seconds its first thread is
-    moved to the machine's other half (0: never); ``convergence`` is looked for, each second: all
-    threads of each process on one node, with ``until_converged`` the load's end.
+    What its own options fix: ``amount`` of work, in words, without its time; ``duration_ns`` after
+    which it ends (0: never); ``thp`` (None: as the machine has it); every ``perturb_s`` seconds its
+    first thread is moved to the machine's other half (0: never); ``convergence`` is looked for,
+    each second: all threads of each process on one node, with ``until_converged`` the load's end.
 
     >>> from numab.workloads import load_named
     >>> load = load_named("numa01", 4, 1000)

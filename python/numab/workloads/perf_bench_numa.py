@@ -219,10 +219,9 @@ class _Run:
 def _end(options: Any) -> dict[str, Any]:
     """When the load is over, and what is done each second."""
     converge = options.measure_convergence
-    words = (f"{options.nr_loops} loops" * bool(options.nr_loops),
-             f"for {options.nr_secs}s" * bool(options.nr_secs), "until it converges" * converge)
+    loops = f"{options.nr_loops} loop{'s' * (options.nr_loops > 1)}" if options.nr_loops else ""
     return {
-        "amount": ", ".join(word for word in words if word),
+        "amount": ", ".join(filter(None, (loops, "until it converges" * converge))),
         "duration_ns": options.nr_secs * 10**9 if options.nr_secs else 0,
         "thp": options.thp > 0 if options.thp else None,
         "perturb_s": options.perturb_secs or 0,
@@ -261,7 +260,7 @@ def perf_bench_numa(size: Size) -> Load:
 
     >>> load = perf_bench_numa(Size(1, 1, args="-p 2 -t 8 -P 512 -s 100 -zZ0qcm --thp 1"))
     >>> len(load.threads), load.processes, load.amount
-    (16, (131072, 131072), 'for 100s, until it converges')
+    (16, (131072, 131072), 'until it converges')
 
     Raises InvalidArgument that names the option, and what is permitted.
     """
