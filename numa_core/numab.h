@@ -714,7 +714,8 @@ struct numab_page {
 int numab_page(const struct numab_machine *m, int pid, uint64_t vpn, struct numab_page *out);
 /* Node of each page of [vpn, vpn + n), -1 where there is none. */
 int numab_page_nids(const struct numab_machine *m, int pid, uint64_t vpn, uint64_t n, int16_t *out);
-/* Set or clear NO_LRU, PINNED, WRITEBACK of a mapped page.  NUMAB_ENOENT: no page there. */
+/* Set or clear NO_LRU, PINNED, WRITEBACK of a mapped page; what leak_on_refused_migrate has pinned
+ * stays so.  NUMAB_ENOENT: no page there. */
 int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_t flags, int on);
 /* Split a huge page: NUMA goes to its entries, the pmd is an ordinary one (patch 7). */
 int numab_split_huge_page(struct numab_machine *m, int pid, uint64_t vpn);

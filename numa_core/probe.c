@@ -382,7 +382,7 @@ int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_
 {
 	struct mm *mm = mm_get(m, pid);
 	struct span *s = mm ? span_find(mm, vpn) : NULL;
-	uint64_t *pte = s ? &s->pte[vpn - s->base] : NULL, set;
+	uint64_t *pte = s ? &s->pte[vpn - s->base] : NULL, *bits, set;
 
 	if (!mm)
 		return no_process(m, pid);
@@ -396,10 +396,10 @@ int numab_page_set_flags(struct numab_machine *m, int pid, uint64_t vpn, uint32_
 	set = ((flags & NUMAB_PG_NO_LRU) ? PG_NO_LRU : 0) |
 	      ((flags & NUMAB_PG_PINNED) ? PG_PINNED : 0) |
 	      ((flags & NUMAB_PG_WRITEBACK) ? PG_WRITEBACK : 0);
-	if (on)
-		*page_bits(m, pte) |= set;
-	else
-		*page_bits(m, pte) &= ~set;
+	bits = page_bits(m, pte);
+	*bits = on ? *bits | set : *bits & ~set;
+	if (*bits & PG_LEAKED)
+		*bits |= PG_PINNED; /* a lost reference is nobody's to drop */
 	return 0;
 }
 

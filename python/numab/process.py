@@ -187,7 +187,10 @@ class Process(Part, ProcessCalls, ProcessFiles):
         return out
 
     def set_page_flags(self, vpn: int, flags: Iterable[str], on: bool = True) -> None:
-        """Set or clear ``no_lru`` (isolation fails), ``pinned`` (-EAGAIN), ``writeback``."""
+        """Set or clear ``no_lru`` (isolation fails), ``pinned`` (-EAGAIN), ``writeback``.
+
+        What ``leak_on_refused_migrate`` has pinned stays so.
+        """
         bits = sum(1 << PAGE_FLAGS.index(f) for f in set(names("page flag", flags, HOST_FLAGS)))
         vpn, on = whole("vpn", vpn, U64), flag("on", on)
         self._h.check(lib.numab_page_set_flags(self._h.m, self._id, vpn, bits, on))

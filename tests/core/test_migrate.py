@@ -329,6 +329,8 @@ def test_as_posted_a_refused_page_leaks_a_reference(why, leak):
         child.main.exit()
     assert w.m.counters["pages_leaked"] == leak
     assert ("pinned" in w.flags()) is bool(leak)
+    w.p.set_page_flags(VPN, ["pinned"], on=False)    # the lost reference is not the host's
+    assert ("pinned" in w.flags()) is bool(leak)
     w.p.munmap(BASE, PAGE)
     assert (w.m.node(0).leaked, w.m.node(0).free) == (leak, 4000 - leak)
 
