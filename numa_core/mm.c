@@ -413,12 +413,30 @@ static const struct vma *vma_in(const struct mm *mm, uint64_t start, uint64_t en
 	return i < mm->nr_vmas && mm->vmas[i].start < end ? &mm->vmas[i] : NULL;
 }
 
+/* A slot that no VMA reaches into has lost its page table, and the pmd its mark. */
+static void unmark_free_slots(struct mm *mm, uint64_t start, uint64_t end)
+{
+	uint32_t i;
+
+	start &= ~(SLOT_PAGES - 1);
+	for (i = 0; i < mm->nr_spans; i++) {
+		struct span *s = &mm->spans[i];
+		uint64_t at = s->base > start ? s->base : start;
+
+		for (; at < end && at < s->base + s->nr; at += SLOT_PAGES)
+			if ((slot_of(s, at)->flags & SLOT_PMD_NUMA) &&
+			    !vma_in(mm, at, at + SLOT_PAGES))
+				slot_of(s, at)->flags &= (uint8_t)~SLOT_PMD_NUMA;
+	}
+}
+
 /* The VMAs of [start, end) are gone, their spans not yet: tables that serve no other VMA go too.
  * The note of a pmd page moves to a slot that stays.  Linux: free_pgtables. */
 void free_pgtables(struct numab_machine *m, struct mm *mm, uint64_t start, uint64_t end)
 {
 	uint64_t at = start & ~(SLOT_PAGES - 1);
 
+	unmark_free_slots(mm, start, end);
 	for (; mm->nr_tables && at < end; at += SLOT_PAGES) {
 		struct span *s = span_find(mm, at);
 

@@ -220,3 +220,44 @@ def test_a_first_touch_below_a_marked_pmd_by_another_way_still_meets_it():
     assert not w.t.gup(BASE + PAGE)
     assert w.counts(w.touch, 1)["numa_hint_faults"] == 2
     assert w.p.page(VPN + 1).flags >= {"present", "accessed"}
+
+
+def pmd_marked(w, page):
+    return "pmd_marked" in w.flags(page)
+
+
+def test_the_mark_goes_with_the_page_table():
+    """free_pgtables: when no mapping reaches into a slot its table is freed, mark and all.
+
+    slot 0: pages 0..511     slot 1: 4 pages, which keep the address space's memory where it is
+    """
+    w = posted(mapped=SLOT + 4)
+    w.write(0)
+    w.mark(0, SLOT + 4)
+    assert pmd_marked(w, 0)
+    w.p.munmap(BASE, SLOT * PAGE)
+    w.p.mmap(BASE, SLOT * PAGE)
+    w.write(0)
+    assert not pmd_marked(w, 0)
+    assert w.m.counters["pmd_hint_faults"] == 0
+
+
+def test_the_mark_stays_while_something_is_mapped_there():
+    """Two pages of the slot stay, without memory: so does its table."""
+    w = posted(mapped=SLOT)
+    w.write(0)
+    w.mark(0, SLOT)
+    w.p.munmap(BASE, (SLOT - 2) * PAGE)
+    w.p.mmap(BASE, PAGE)
+    assert w.counts(w.touch, 0)["pmd_hint_faults"] == 1
+
+
+def test_the_mark_stays_behind_when_a_mapping_moves_away():
+    """mremap moves entries, not the pmd: the new slot has no mark, the old one loses its table."""
+    w = posted(mapped=SLOT)
+    w.write(0)
+    w.mark(0, SLOT)
+    w.p.mremap(BASE, SLOT * PAGE, BASE + 4 * SLOT * PAGE)
+    w.p.mmap(BASE, PAGE)
+    w.write(0)
+    assert not pmd_marked(w, 0) and not pmd_marked(w, 4 * SLOT)

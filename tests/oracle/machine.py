@@ -206,11 +206,13 @@ class OracleMachine:
         vma.populate(self, mm, vpns, nids, present)
 
     def make_policy(self, mode, flags, nid, mask):
-        """None for MPOL_NONE; the set of nodes must be nodes of the machine."""
+        """None for MPOL_NONE; the set of nodes must be nodes of the machine.  A node alone means
+        something to MPOL_PREFERRED only."""
         require(names.MPOL_NONE <= mode <= names.MPOL_INTERLEAVE)
         require(flags in (0, names.MPOL_F_MOF))
         require(mode != names.MPOL_PREFERRED or nid in self.nodes)
         require(all(member in self.nodes for member in mask))
+        nid = nid if mode == names.MPOL_PREFERRED else NO_NODE
         return Policy(mode, flags, nid, frozenset(mask)) if mode != names.MPOL_NONE else None
 
     def set_task_policy(self, tid, mode, flags=0, nid=NO_NODE, mask=()):

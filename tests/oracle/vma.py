@@ -89,7 +89,7 @@ def mmap_region(mm, vma):
 
 
 def do_munmap(m, mm, start, end):
-    """Holes are fine.  One flush if anything was mapped.  A slot keeps its pmd mark."""
+    """Holes are fine.  One flush if anything was mapped."""
     for vma in mm.vmas_in(start, end):
         carve(m, mm, vma, start, end)
     vpns = mm.vpns_in(start, end)
@@ -101,6 +101,14 @@ def do_munmap(m, mm, start, end):
         remove_vma(m, mm, vma)
     if vpns:
         flush_tlb_range(m)
+    free_pgtables(mm, start, end)
+
+
+def free_pgtables(mm, start, end):
+    """A page table that serves no mapping any more goes, and with it the mark of its pmd."""
+    for slot in mm.slots_in(start, end):
+        if not mm.vmas_in(slot.start, slot.end):
+            slot.pmd_numa = False
 
 
 def zap_pte(m, mm, vpn):
@@ -169,6 +177,7 @@ def do_mremap(m, mm, start, end, new_start):
     mm.vmas.sort(key=lambda other: other.start)
     merge_vmas(mm, part.start, part.end)
     flush_tlb_range(m)
+    free_pgtables(mm, start, end)
 
 
 def set_vma_policy(m, mm, start, end, policy):
