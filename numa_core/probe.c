@@ -131,6 +131,14 @@ static void rehearse_absent(struct rehearsal *r, const struct vma *v, const stru
 
 /* ---- probe ---- */
 
+/* One page of a marked regular pmd: will its batch judge it, or only open it?  As
+ * do_pmd_numa_page() and pmd_numa_page(). */
+static int batch_judges(const struct numab_machine *m, uint64_t pte)
+{
+	return page_mapcount(m, pte) == 1 && m->tun[NUMAB_T_pmd_batch_migrate] &&
+	       (pte_numa(pte) || !m->tun[NUMAB_T_pmd_batch_numa_only]);
+}
+
 static void probe_hint(struct numab_machine *m, const struct task *t, const struct vma *v,
 		       const struct span *s, uint64_t vpn, int write, struct numab_probe *out)
 {
@@ -143,8 +151,7 @@ static void probe_hint(struct numab_machine *m, const struct task *t, const stru
 	struct numab_verdict verdict;
 
 	out->tag = out->new_tag = pg_tag(bits);
-	if (out->kind == NUMAB_FAULT_HINT_PMD &&
-	    (page_mapcount(m, *pte) != 1 || !m->tun[NUMAB_T_pmd_batch_migrate])) {
+	if (out->kind == NUMAB_FAULT_HINT_PMD && !batch_judges(m, *pte)) {
 		out->reason = NUMAB_HOLD_PMD_CLEARED;
 		return;
 	}

@@ -261,6 +261,20 @@ def test_a_pmd_fault_handles_marked_entries_only():
         assert w.m.counters["numa_hint_faults"] == hints
 
 
+@pytest.mark.parametrize("only, reason, tag", [
+    (1, "hold_pmd_cleared", None), (0, "hold_two_stage_filter", 0)])
+def test_a_probe_knows_whom_the_batch_passes_over(only, reason, tag):
+    """Page 1 has lost its mark, the pmd has not: it is only opened, or judged like the others."""
+    w = world(mapped=3, pmd_mark=1, pmd_batch_numa_only=only)
+    w.write(0, 1, 2)
+    w.mark(0, 3)
+    w.p.mprotect(BASE + PAGE, PAGE, "r")
+    seen = w.t.probe(BASE + PAGE, False)
+    assert (seen.kind, seen.reason, seen.new_tag) == ("hint_pmd", reason, tag)
+    assert w.t.access(BASE + PAGE, False).reason == reason
+    assert w.page(1).tag == tag
+
+
 def test_get_user_pages_takes_the_hint():
     """FOLL_NUMA (gup_numa): the slow path faults on a marked entry, and may move the page."""
     w = world()
