@@ -25,8 +25,8 @@ BASE_VPN = 0x10000
 class StartedLoad:
     """A machine that is fed and ready to run, and how far its tasks have come, by tid.
 
-    ``duration_ns``: when the run ends, at the latest.  ``converged_ns``: when each process was
-    first on one node, 0: never yet.
+    ``duration_ns``: when the run ends, at the latest.  ``converged_ns``: since when each process
+    has been on one node, 0: it is not.
     """
 
     machine: Machine

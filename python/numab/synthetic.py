@@ -17,7 +17,7 @@ from numa_core.errors import InvalidArgument, OutOfMemory
 from .arguments import flag, whole
 from .bounds import BOUNDS, bound_cpus, check_run_policy, memory_nodes_of
 from .engine import (
-    BEST_STATIC, COUNT, DURATION, NS_PER_S, Parts, Progress, Result, Shares, run_until, summary,
+    BEST_STATIC, COUNT, DURATION, NS_PER_S, Parts, Progress, Result, Shares, summary,
 )
 from .machine import Machine
 from .placement import FIRST_TOUCH, check_start, cpus_for_threads, start_nids

@@ -5,7 +5,7 @@ from dataclasses import replace
 from .huge import split_huge_page
 from .names import ANON_SHARED, EEXIST, EFAULT, SHM, SLOT_PAGES, OracleError
 from .node import alloc_pages, flush_tlb_range, free_page, page_remove_rmap, zonelist
-from .state import Entry, Vma
+from .state import Entry
 
 # ---- VMAs ------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ..arguments import shown
 from ..process import Process
 from ..procfs.numa_maps import maps_line
 from .reading import NotUnderstood, Recording, Row, field, mode_number, result, understood
-from .replay import CPUS_A_NODE, PAGE, SLOT, Stage, digits, fitting, killed, touch
+from .replay import PAGE, SLOT, Stage, digits, fitting, killed, touch
 from .tables import MAXNODE, Compared, policy_words
 
 __all__ = ["place"]

@@ -10,7 +10,6 @@ from pathlib import Path
 from numa_core.errors import TopologyError
 
 from numab.topology.archive import looks_like_archive, read_archive
-from numab.topology.cpuset import quoted
 from numab.topology.draft import Draft
 from numab.topology.hwloc_xml import looks_like_xml, read_hwloc_xml
 from numab.topology.numactl_text import looks_like_numactl, read_numactl
